@@ -1,0 +1,1 @@
+"""The ``aiopt`` command line; also reachable as ``airflow aiopt``."""

@@ -1,0 +1,159 @@
+"""Every error that the package raises on purpose.
+
+::
+
+    AioptError
+    ├── SpecError (ValueError)                 the pipeline spec is wrong
+    ├── MissingExtraError (ImportError)        an optional dependency is not installed
+    ├── SourceError (OSError)                  the source cannot be listed at all
+    ├── StorageError (OSError)                 the workspace or the sink cannot be read or written
+    │   └── StorageFullError                   ... because there is no room left
+    ├── ShardError (ValueError)                a shard reference, manifest or shard file is unusable
+    ├── AccountingError (RuntimeError)         records in != results + quarantined: a bug, never ignored
+    ├── TooManyBadRecordsError (RuntimeError)  more records are bad than ``max_bad_fraction`` allows
+    ├── ReportError (ValueError)               a stage or run report is missing or unreadable
+    ├── AirflowApiError (RuntimeError)         Airflow's public API refused or did not answer
+    ├── ModelError
+    │   ├── ModelNotFoundError (FileNotFoundError)
+    │   ├── ModelIntegrityError (ValueError)   the file's sha256 is not the pinned one
+    │   ├── ModelLoadError (RuntimeError)      the runtime cannot load the file
+    │   ├── ModelInputError (ValueError)       the prepared tensors do not fit the model
+    │   ├── ModelOutputError (ValueError)      the model's output is not what the postprocessor needs
+    │   ├── DeviceUnavailableError (RuntimeError)  the device asked for is not to be had
+    │   └── ModelAccuracyError (ValueError)    an optimised model fails its accuracy gate
+    └── RecordError (ValueError)               one record is bad: it is quarantined, the run goes on
+        ├── RecordReadError                    it vanished, or may not be read
+        ├── EmptyRecordError                   it holds no bytes
+        ├── RecordTooLargeError                it exceeds a size limit
+        ├── PathEscapeError                    it leads out of the source's root
+        ├── DecodeError                        its bytes are not what they should be
+        └── NonFiniteOutputError               the model answered NaN or infinity for it
+
+Messages say what is wrong, where, what was found, what is allowed and what to do.  Those under
+:class:`RecordError` never fail a task on their own; every other one does, and a retry helps only where the
+message says so.
+"""
+
+from __future__ import annotations
+
+
+class AioptError(Exception):
+    """Base class of all errors raised by ``airflow_provider_aiopt``."""
+
+
+class SpecError(AioptError, ValueError):
+    """The pipeline spec is wrong; the message lists every key at fault."""
+
+
+class MissingExtraError(AioptError, ImportError):
+    """An optional dependency is not installed.
+
+    :param module: the module that could not be imported
+    :param extra: the extra of this distribution that brings it
+    :param purpose: what it was needed for
+    """
+
+    def __init__(self, module: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the module {module!r}, which is not installed. "
+            f"Install it with: pip install 'airflow-provider-aiopt[{extra}]'"
+        )
+        self.module = module
+        self.extra = extra
+        self.purpose = purpose
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str, str]]:
+        """Pickle by the constructor's arguments, so that the error survives process boundaries."""
+        return type(self), (self.module, self.extra, self.purpose)
+
+
+class SourceError(AioptError, OSError):
+    """The source cannot be listed: missing, empty or refused as a whole."""
+
+
+class StorageError(AioptError, OSError):
+    """The workspace or the sink cannot be read or written."""
+
+
+class StorageFullError(StorageError):
+    """There is no room left where shards or results are written."""
+
+
+class ShardError(AioptError, ValueError):
+    """A shard reference, manifest or shard file is unusable."""
+
+
+class AccountingError(AioptError, RuntimeError):
+    """Records in are not results plus quarantined records."""
+
+
+class TooManyBadRecordsError(AioptError, RuntimeError):
+    """More records are bad than ``execution.max_bad_fraction`` allows."""
+
+
+class ReportError(AioptError, ValueError):
+    """A stage or run report is missing or unreadable."""
+
+
+class AirflowApiError(AioptError, RuntimeError):
+    """Airflow's public API refused a request or did not answer."""
+
+
+class ModelError(AioptError):
+    """Base class of what can be wrong with a model."""
+
+
+class ModelNotFoundError(ModelError, FileNotFoundError):
+    """There is no model file at the given place."""
+
+
+class ModelIntegrityError(ModelError, ValueError):
+    """The model file's sha256 differs from the pinned one."""
+
+
+class ModelLoadError(ModelError, RuntimeError):
+    """The runtime cannot load the model file."""
+
+
+class ModelInputError(ModelError, ValueError):
+    """The prepared tensors do not fit the model's input."""
+
+
+class ModelOutputError(ModelError, ValueError):
+    """The model's output does not have the form that postprocessing needs."""
+
+
+class DeviceUnavailableError(ModelError, RuntimeError):
+    """The device that the spec asks for cannot be used."""
+
+
+class ModelAccuracyError(ModelError, ValueError):
+    """An optimised model differs from the original by more than its accuracy gate allows."""
+
+
+class RecordError(AioptError, ValueError):
+    """One record is bad.  It goes to quarantine with this error's class and message."""
+
+
+class RecordReadError(RecordError):
+    """The record vanished after listing, or may not be read."""
+
+
+class EmptyRecordError(RecordError):
+    """The record holds no bytes."""
+
+
+class RecordTooLargeError(RecordError):
+    """The record exceeds a size limit of the spec."""
+
+
+class PathEscapeError(RecordError):
+    """The record's path leads out of the source's root by ``..`` or a symbolic link."""
+
+
+class DecodeError(RecordError):
+    """The record's bytes cannot be decoded as what they should be."""
+
+
+class NonFiniteOutputError(RecordError):
+    """The model answered NaN or infinity for this record."""

@@ -1,0 +1,1 @@
+"""Model export and quantisation behind an accuracy gate."""

@@ -1,0 +1,1 @@
+"""Running stages: staged from the command line, or one stage of one shard from an operator."""
