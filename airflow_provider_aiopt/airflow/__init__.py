@@ -1,0 +1,1 @@
+"""The bridge to Airflow: configuration, connections, metrics and the ``airflow aiopt`` commands."""

@@ -1,0 +1,105 @@
+"""What Airflow reads to discover the provider: operators, decorators, configuration and CLI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_aiopt import __version__
+
+
+def _option(
+    description: str, default: str, *, kind: str = "string", example: str | None = None, added: str = "0.1.0"
+) -> dict[str, Any]:
+    return {
+        "description": description,
+        "version_added": added,
+        "type": kind,
+        "example": example,
+        "default": default,
+    }
+
+
+CONFIG: dict[str, Any] = {
+    "aiopt": {
+        "description": "Options of the AI pipeline operators and of the DAG templates.",
+        "options": {
+            "work_dir": _option(
+                "Folder or object-store prefix under which every run keeps its shards, reports and results, "
+                "as DAG id / run id. All workers must reach it under the same name.",
+                "{AIRFLOW_HOME}/aiopt",
+                example="s3://bucket/aiopt",
+            ),
+            "model_dir": _option(
+                "Folder in which templates look for models made with ``aiopt model export``.",
+                "{AIRFLOW_HOME}/models",
+            ),
+            "allowed_callables": _option(
+                "Comma-separated module prefixes from which a spec may name Python callables. "
+                "Empty means that a spec may name none.",
+                "",
+                example="mycompany.transforms,mycompany.datasets",
+            ),
+            "max_shards": _option(
+                "Most shards that one run may be split into; it bounds task mapping and the size of XComs. "
+                "Keep it at or below ``[core] max_map_length``.",
+                "64",
+                kind="integer",
+            ),
+            "shards": _option(
+                "Shards per run in the DAG templates: how many mapped tasks work side by side in each stage.",
+                "2",
+                kind="integer",
+            ),
+            "max_active_runs": _option(
+                "Runs of one DAG template that may be active at the same time.", "4", kind="integer"
+            ),
+            "retries": _option("Retries of each task in the DAG templates.", "2", kind="integer"),
+            "cpu_pool": _option(
+                "Airflow pool of the ingest, preprocess and postprocess tasks in the DAG templates.",
+                "default_pool",
+            ),
+            "inference_pool": _option(
+                "Airflow pool of the inference tasks in the DAG templates. Give it as many slots as there are "
+                "devices, and include deferred tasks.",
+                "default_pool",
+            ),
+        },
+    }
+}
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's metadata in the form of Airflow's ``provider_info.schema.json``."""
+    return {
+        "package-name": "airflow-provider-aiopt",
+        "name": "AI pipelines (aiopt)",
+        "description": "Ingestion, preprocessing, model inference and postprocessing with every second "
+        "accounted for.",
+        "versions": [__version__],
+        "integrations": [
+            {
+                "integration-name": "AI pipelines (aiopt)",
+                "external-doc-url": "https://airflow.apache.org/ecosystem/",
+                "tags": ["ai"],
+            }
+        ],
+        "operators": [
+            {
+                "integration-name": "AI pipelines (aiopt)",
+                "python-modules": [
+                    "airflow_provider_aiopt.operators.ingest",
+                    "airflow_provider_aiopt.operators.preprocess",
+                    "airflow_provider_aiopt.operators.inference",
+                    "airflow_provider_aiopt.operators.postprocess",
+                ],
+            }
+        ],
+        "task-decorators": [
+            {
+                "name": "timed_stage",
+                "class-name": "airflow_provider_aiopt.decorators.timed_stage.timed_stage_task",
+            }
+        ],
+        "config": CONFIG,
+        "cli": ["airflow_provider_aiopt.airflow.cli.get_aiopt_cli_commands"],
+    }
