@@ -1,0 +1,24 @@
+"""What all sections of a spec have in common."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+class SpecModel(BaseModel):
+    """A frozen section of a spec that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, str_min_length=1)
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Patterns = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+"""One glob pattern or several."""
+
+StorageOptions = Annotated[dict[str, Any], Field(repr=False)]
+"""Keyword arguments of an fsspec file system; kept out of ``repr`` since they may hold credentials."""

@@ -1,0 +1,25 @@
+"""How the work is cut and how much of it runs at once."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from airflow_provider_aiopt.spec.base import SpecModel
+
+
+class ExecutionSpec(SpecModel):
+    """Sizes and limits of a run.
+
+    :param shards: parts that the records are split into; in Airflow each becomes one mapped task per stage
+    :param batch_size: records per inference call
+    :param workers: threads that read and decode side by side; default: one for each core that the process
+        may use
+    :param max_bad_fraction: share of the run's records that may be quarantined, 0 to 1, before the run fails
+    :param resume: whether a retry goes on after the shards that an earlier attempt finished
+    """
+
+    shards: int = Field(default=1, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    workers: int | None = Field(default=None, ge=1)
+    max_bad_fraction: float = Field(default=1.0, ge=0, le=1)
+    resume: bool = True

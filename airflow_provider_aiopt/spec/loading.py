@@ -1,0 +1,110 @@
+"""Reading a spec from YAML, JSON or plain values."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import yaml
+from pydantic import ValidationError
+
+from airflow_provider_aiopt.exceptions import SpecError
+from airflow_provider_aiopt.spec.messages import describe_errors
+from airflow_provider_aiopt.spec.model import BUILTIN_SCHEME
+from airflow_provider_aiopt.spec.pipeline import PipelineSpec
+
+SpecLike: TypeAlias = "PipelineSpec | Mapping[str, Any] | str | os.PathLike[str]"
+"""A spec, its plain values, or the path of a YAML or JSON file that holds them."""
+
+
+def load_spec(value: SpecLike, *, overrides: Mapping[str, Any] | None = None) -> PipelineSpec:
+    """Build a spec and check it.
+
+    Relative paths in a spec *file* are relative to the file's folder; elsewhere to the working directory.
+
+    :param value: a spec, its plain values, or the path of a YAML or JSON file
+    :param overrides: values by dotted key that replace the spec's own, for example
+        ``{"execution.shards": 4}``
+    :raises SpecError: naming every key at fault, what was found and what is allowed
+    """
+    if isinstance(value, PipelineSpec) and not overrides:
+        return value
+    origin, data, folder = _plain_values(value)
+    for key, item in (overrides or {}).items():
+        data = _replaced(data, key.split("."), item, key)
+    try:
+        spec = PipelineSpec.model_validate(data)
+    except ValidationError as error:
+        raise SpecError(describe_errors(error, origin, PipelineSpec)) from None
+    return _anchored(spec, folder) if folder else spec
+
+
+def spec_json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the spec, for editors and other programs."""
+    schema = PipelineSpec.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _plain_values(value: SpecLike) -> tuple[str, dict[str, Any], Path | None]:
+    if isinstance(value, PipelineSpec):
+        return "The pipeline spec", value.model_dump(), None
+    if isinstance(value, Mapping):
+        return "The pipeline spec", dict(value), None
+    if not isinstance(value, str | os.PathLike):
+        raise SpecError(
+            f"A pipeline spec is a mapping or the path of a YAML or JSON file; found {type(value).__name__}"
+        )
+    path = Path(value)
+    data = _read(path)
+    if not isinstance(data, dict):
+        raise SpecError(f"{path} must hold a mapping at its top level; found {type(data).__name__}")
+    return f"The pipeline spec {path}", data, path.resolve().parent
+
+
+def _read(path: Path) -> Any:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise SpecError(f"Cannot read the pipeline spec {path}: {reason}") from error
+    try:
+        return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (yaml.YAMLError, json.JSONDecodeError) as error:
+        kind = "JSON" if path.suffix == ".json" else "YAML"
+        raise SpecError(f"{path} is not valid {kind}: {' '.join(str(error).split())}") from error
+
+
+def _replaced(data: Mapping[str, Any], keys: list[str], item: Any, dotted: str) -> dict[str, Any]:
+    head, *rest = keys
+    if not rest:
+        return {**data, head: item}
+    inner = data.get(head) or {}
+    if not isinstance(inner, Mapping):
+        raise SpecError(f"Cannot set {dotted}: {head} is not a section but {inner!r}")
+    return {**data, head: _replaced(inner, rest, item, dotted)}
+
+
+def _anchored(spec: PipelineSpec, folder: Path) -> PipelineSpec:
+    """Make the spec's relative local paths absolute."""
+    model, sink = spec.model, spec.sink
+    return spec.model_copy(
+        update={
+            "source": spec.source.model_copy(update={"uri": _absolute(spec.source.uri, folder)}),
+            "model": model.model_copy(
+                update={
+                    "uri": _absolute(model.uri, folder),
+                    "labels": model.labels and _absolute(model.labels, folder),
+                }
+            ),
+            "sink": sink.model_copy(update={"uri": sink.uri and _absolute(sink.uri, folder)}),
+        }
+    )
+
+
+def _absolute(uri: str, folder: Path) -> str:
+    if "://" in uri or uri.startswith(BUILTIN_SCHEME):
+        return uri
+    return str(folder / Path(uri).expanduser())
