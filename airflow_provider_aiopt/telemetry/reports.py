@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 STAGES = ("ingest", "preprocess", "inference", "postprocess")
 """The stages of a pipeline in the order in which records pass them."""
@@ -49,10 +48,11 @@ class StageReport(_Report):
     :param wait_input_s: time spent waiting for records to be read
     :param wait_output_s: time spent waiting for records to be written
     :param model_load_s: the part of ``busy_s`` that loaded the model
-    :param items_in: records that entered the stage
-    :param items_out: records that left it
+    :param items_in: records that entered the stage, those that an earlier attempt finished included
+    :param items_out: records that left it, those of an earlier attempt included
     :param quarantined: records that this stage quarantined
-    :param resumed_items: records found finished by an earlier attempt and not worked on again
+    :param resumed_items: the part of ``items_out`` that an earlier attempt finished and this one did not
+        work on again
     :param bytes_in: bytes read
     :param bytes_out: bytes written
     :param batch_sizes: how many batches there were of each size
@@ -74,8 +74,8 @@ class StageReport(_Report):
     stage: str
     shard: str | None = None
     task: TaskIdentity | None = None
-    started_at: datetime
-    ended_at: datetime
+    started_at: AwareDatetime
+    ended_at: AwareDatetime
     wall_s: float = Field(ge=0)
     busy_s: float = Field(ge=0)
     wait_input_s: float = Field(default=0.0, ge=0)
@@ -116,10 +116,10 @@ class TaskTimes(_Report):
     task_id: str
     map_index: int = -1
     try_number: int = 1
-    scheduled_at: datetime | None = None
-    queued_at: datetime | None = None
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
+    scheduled_at: AwareDatetime | None = None
+    queued_at: AwareDatetime | None = None
+    started_at: AwareDatetime | None = None
+    ended_at: AwareDatetime | None = None
     state: str | None = None
 
 
@@ -128,15 +128,18 @@ class StageSummary(_Report):
 
     :param stage: the stage's name
     :param tasks: how many tasks (shards) reported
+    :param failed: how many of them failed at their last attempt
     :param duration_s: from the first task's beginning to the last one's end
-    :param share: ``duration_s`` over the sum of all stages' durations, 0 to 1
+    :param share: ``duration_s`` over the sum of all stages' durations, 0 to 1; where the stages ran side by
+        side in one process (:attr:`RunReport.overlapped`), ``busy_s`` over the sum of all stages' busy times
     :param task_s: sum of the tasks' wall times; above ``duration_s`` where they ran side by side
     :param busy_s: sum over the tasks, as in :class:`StageReport`
     :param wait_input_s: sum over the tasks
     :param wait_output_s: sum over the tasks
     :param model_load_s: sum over the tasks
     :param items: records that left the stage
-    :param items_per_s: ``items / duration_s``
+    :param resumed: the part of ``items`` that an earlier attempt finished
+    :param items_per_s: records worked on per second: ``(items - resumed) / duration_s``
     :param quarantined: records that the stage quarantined
     :param bytes_in: bytes read
     :param bytes_out: bytes written
@@ -144,11 +147,12 @@ class StageSummary(_Report):
     :param peak_memory_bytes: largest of the tasks
     :param scheduled_s: longest time that a task waited between scheduled and queued; None without Airflow
     :param queued_s: longest time that a task waited between queued and started; None without Airflow
-    :param bottleneck: whether it is the run's longest stage
+    :param bottleneck: whether it is the stage with the largest ``share``
     """
 
     stage: str
     tasks: int
+    failed: int = 0
     duration_s: float
     share: float
     task_s: float
@@ -157,6 +161,7 @@ class StageSummary(_Report):
     wait_output_s: float
     model_load_s: float
     items: int
+    resumed: int = 0
     items_per_s: float
     quarantined: int
     bytes_in: int
@@ -184,6 +189,8 @@ class RunReport(_Report):
     :param quarantined: records in quarantine
     :param results_uri: where the result files lie; None until postprocessing has committed
     :param quarantine_uri: where the quarantine files lie
+    :param overlapped: whether stages ran side by side in one process, as the streaming mode does: each then
+        lasts about as long as the whole run, and only the busy times tell which one holds the others up
     :param stages: the stages in order
     :param tasks: every task's own report
     """
@@ -192,18 +199,19 @@ class RunReport(_Report):
     pipeline: str
     run_id: str
     dag_id: str | None = None
-    started_at: datetime
-    ended_at: datetime
+    started_at: AwareDatetime
+    ended_at: AwareDatetime
     wall_s: float
     records_in: int
     results: int
     quarantined: int
     results_uri: str | None = None
     quarantine_uri: str | None = None
+    overlapped: bool = False
     stages: tuple[StageSummary, ...]
     tasks: tuple[StageReport, ...] = ()
 
     @property
     def bottleneck(self) -> StageSummary | None:
-        """The longest stage, None where nothing was reported."""
+        """The stage with the largest share, None where nothing was reported."""
         return next((stage for stage in self.stages if stage.bottleneck), None)
