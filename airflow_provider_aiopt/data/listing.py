@@ -1,0 +1,158 @@
+"""Listing a source's files, with nothing read yet."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_aiopt.data.folder import FileSystemResolver, resolve_filesystem, storage_errors
+from airflow_provider_aiopt.exceptions import SourceError, StorageError
+from airflow_provider_aiopt.spec.source import SourceSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file that a source lists.
+
+    :param name: its path below the source's root; bytes that are no UTF-8 are kept as surrogate escapes
+    :param size: its size in bytes, 0 where only opening it would tell
+    :param version: what changes when its content does: an etag, or else the modification time
+    """
+
+    name: str
+    size: int
+    version: str
+
+    @property
+    def printable_name(self) -> str:
+        """The name in printable form: bytes that are no UTF-8 are shown as hexadecimal escapes."""
+        return self.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """Where a source's files live.
+
+    :param filesystem: the fsspec file system
+    :param path: the folder's path within it
+    :param uri: the folder's URI, to which a name is appended
+    :param is_local: whether it is on this machine's own file system
+    """
+
+    filesystem: Any
+    path: str
+    uri: str
+    is_local: bool
+
+    def uri_of(self, entry: Entry) -> str:
+        """Return the URI of *entry* as fsspec would open it."""
+        return f"{self.uri}/{entry.printable_name}"
+
+    def path_of(self, entry: Entry) -> str:
+        """Return the path of *entry* within the file system."""
+        return f"{self.path}/{entry.name}" if self.path else entry.name
+
+
+def list_source(
+    spec: SourceSpec, *, resolver: FileSystemResolver = resolve_filesystem
+) -> tuple[Root, list[Entry]]:
+    """List the files of *spec* in the order of their names.
+
+    Symbolic links are listed and judged when they are read: one that leads out of the root is quarantined
+    then.
+
+    :raises SourceError: if the source does not exist, cannot be listed or, unless ``allow_empty``, is empty
+    """
+    try:
+        filesystem, path = resolver(
+            spec.uri, connection=spec.connection, storage_options=spec.storage_options
+        )
+    except StorageError as error:
+        raise SourceError(str(error)) from error
+    protocol = filesystem.protocol
+    is_local = "file" in ((protocol,) if isinstance(protocol, str) else protocol)
+    try:
+        with storage_errors("list", spec.uri):
+            lister = _list_local if is_local else _list_remote
+            root_path, entries = lister(filesystem, path.rstrip("/"), spec)
+    except StorageError as error:
+        raise SourceError(error.errno, f"{error.strerror}. Check source.uri and its credentials") from error
+    entries.sort(key=lambda entry: entry.name)
+    if not entries and not spec.allow_empty:
+        raise SourceError(
+            f"The source {spec.uri} holds no file that matches {', '.join(map(repr, spec.pattern))}"
+            f"{'' if spec.recursive else ' (sub-folders not searched: source.recursive is false)'}. "
+            "Correct source.pattern, or set source.allow_empty to accept an empty run"
+        )
+    root = Root(filesystem, root_path, filesystem.unstrip_protocol(root_path).rstrip("/"), is_local)
+    return root, entries
+
+
+def _list_local(_: Any, path: str, spec: SourceSpec) -> tuple[str, list[Entry]]:
+    status = Path(path).stat()
+    if stat.S_ISREG(status.st_mode):
+        folder, name = os.path.split(path)
+        return folder, [Entry(name, status.st_size, str(status.st_mtime_ns))]
+    entries = []
+    for name, item in _walk_local(path, "", recursive=spec.recursive):
+        if _matches(name, spec):
+            entries.append(_local_entry(name, item))
+    return path, entries
+
+
+def _walk_local(folder: str, prefix: str, *, recursive: bool) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield the visible files below *folder* without following links to folders."""
+    subfolders = []
+    with os.scandir(folder) as items:
+        for item in items:
+            if item.name.startswith("."):
+                continue
+            if item.is_dir(follow_symlinks=False):
+                subfolders.append(item)
+            else:
+                yield f"{prefix}{item.name}", item
+    if recursive:
+        for item in subfolders:
+            yield from _walk_local(item.path, f"{prefix}{item.name}/", recursive=True)
+
+
+def _local_entry(name: str, item: os.DirEntry[str]) -> Entry:
+    try:
+        status = item.stat()
+    except OSError:  # a dangling link, or gone since: reading it will say so and quarantine it
+        return Entry(name, 0, "")
+    return Entry(name, status.st_size, str(status.st_mtime_ns))
+
+
+def _list_remote(filesystem: Any, path: str, spec: SourceSpec) -> tuple[str, list[Entry]]:
+    filesystem.invalidate_cache()
+    depth = None if spec.recursive else 1
+    found: dict[str, dict[str, Any]] = filesystem.find(path, maxdepth=depth, detail=True)
+    if not found and not filesystem.exists(path):
+        raise FileNotFoundError(2, "No such file, folder or bucket", path)
+    if set(found) == {path}:
+        folder, _, name = path.rpartition("/")
+        return folder, [_remote_entry(name, found[path])]
+    entries = []
+    for full, info in found.items():
+        name = full[len(path) :].lstrip("/")
+        hidden = any(part.startswith(".") for part in name.split("/"))
+        if info["type"] == "file" and not hidden and _matches(name, spec):
+            entries.append(_remote_entry(name, info))
+    return path, entries
+
+
+def _remote_entry(name: str, info: dict[str, Any]) -> Entry:
+    keys = ("ETag", "etag", "md5Hash", "version_id", "LastModified", "updated", "mtime", "created")
+    version = next((str(info[key]) for key in keys if info.get(key)), "")
+    return Entry(name, int(info.get("size") or 0), version)
+
+
+def _matches(name: str, spec: SourceSpec) -> bool:
+    base = name.rsplit("/", 1)[-1]
+    return any(fnmatch.fnmatchcase(name if "/" in pattern else base, pattern) for pattern in spec.pattern)

@@ -1,0 +1,113 @@
+"""Reading one file of a source within its limits."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from airflow_provider_aiopt.data.listing import Entry, Root
+from airflow_provider_aiopt.exceptions import (
+    EmptyRecordError,
+    PathEscapeError,
+    RecordError,
+    RecordReadError,
+    RecordTooLargeError,
+)
+
+
+def read_entry(root: Root, entry: Entry, *, max_bytes: int) -> bytes:
+    """Return the whole content of a file.
+
+    :param max_bytes: a longer file is refused
+    :raises PathEscapeError: if a symbolic link leads out of the root
+    :raises RecordReadError: if it is gone, may not be read or is no regular file
+    :raises EmptyRecordError: if it holds no bytes
+    :raises RecordTooLargeError: if it is longer than *max_bytes*
+    """
+    content = _reader(root)(root, entry, max_bytes)
+    if not content:
+        raise EmptyRecordError("The file holds no bytes")
+    if len(content) > max_bytes:
+        raise _too_large(f"over {max_bytes}", max_bytes)
+    return content
+
+
+def open_local(root: Root, entry: Entry) -> int:
+    """Open a local file for reading and return its descriptor.
+
+    :raises PathEscapeError: if a symbolic link leads out of the root
+    :raises RecordReadError: if it is gone, may not be read or is no regular file
+    """
+    path = root.path_of(entry)
+    try:
+        # Without O_NONBLOCK, opening a pipe would wait for a writer for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise _unreadable(error) from error
+    try:
+        _check_local(root, path, descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _reader(root: Root) -> Callable[[Root, Entry, int], bytes]:
+    return _read_local if root.is_local else _read_remote
+
+
+def _read_local(root: Root, entry: Entry, max_bytes: int) -> bytes:
+    descriptor = open_local(root, entry)
+    with os.fdopen(descriptor, "rb", buffering=0) as stream:
+        size = os.fstat(descriptor).st_size
+        if size > max_bytes:
+            raise _too_large(str(size), max_bytes)
+        try:
+            chunks = []
+            remaining = max_bytes + 1
+            while remaining > 0 and (chunk := stream.read(min(remaining, size + 1))):
+                chunks.append(chunk)
+                remaining -= len(chunk)
+        except OSError as error:
+            raise _unreadable(error) from error
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _check_local(root: Root, path: str, descriptor: int) -> None:
+    """Judge what was really opened, so that a link swapped in after a check cannot slip through."""
+    real = os.path.realpath(path)
+    with suppress(OSError):
+        real = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+    base = os.path.realpath(root.path)
+    if os.path.commonpath([real, base]) != base:
+        raise PathEscapeError(
+            f"A symbolic link leads out of the source's root {root.path} to {real}. Copy the file into the "
+            "root, or name its own folder as the source"
+        )
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise RecordReadError("It is not a regular file but a folder, pipe, socket or device")
+
+
+def _read_remote(root: Root, entry: Entry, max_bytes: int) -> bytes:
+    if entry.size > max_bytes:
+        raise _too_large(str(entry.size), max_bytes)
+    try:
+        return bytes(root.filesystem.cat_file(root.path_of(entry)))
+    except OSError as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: OSError) -> RecordError:
+    if isinstance(error, FileNotFoundError):
+        return RecordReadError("The file is gone: it was deleted after the listing, or its link is dangling")
+    return RecordReadError(f"The file cannot be read: {error.strerror or error}")
+
+
+def _too_large(actual: str, limit: int) -> RecordTooLargeError:
+    return RecordTooLargeError(
+        f"The record has {actual} bytes; source.max_record_bytes allows {limit}. Raise it to take such "
+        "records"
+    )

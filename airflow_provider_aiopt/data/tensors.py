@@ -1,0 +1,75 @@
+"""Batches as Arrow record batches with tensor columns.
+
+Every batch carries the identity columns ``id``, ``uri`` and ``sha256``; the others are the stage's own data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+IDENTITY_COLUMNS = ("id", "uri", "sha256")
+
+
+def tensor_array(values: np.ndarray[Any, Any]) -> pa.Array:
+    """Return *values*, of shape ``[n, ...]``, as a tensor column of *n* rows, without copying.
+
+    One-dimensional values become an ordinary column.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    if values.ndim == 1:
+        return pa.array(values)
+    contiguous = np.ascontiguousarray(values)
+    if len(contiguous):
+        return pa.FixedShapeTensorArray.from_numpy_ndarray(contiguous)
+    kind = pa.fixed_shape_tensor(pa.from_numpy_dtype(contiguous.dtype), contiguous.shape[1:])
+    return pa.ExtensionArray.from_storage(kind, pa.array([], type=kind.storage_type))
+
+
+def array_tensor(column: pa.Array) -> np.ndarray[Any, Any]:
+    """Return a tensor column as an array of shape ``[n, ...]``, without copying where Arrow allows."""
+    import numpy as np
+    import pyarrow as pa
+
+    if not isinstance(column, pa.FixedShapeTensorArray):
+        return np.asarray(column.to_numpy(zero_copy_only=False))
+    if not len(column):
+        shape = (0, *column.type.shape)
+        return np.empty(shape, dtype=column.type.value_type.to_pandas_dtype())
+    result: np.ndarray[Any, Any] = column.to_numpy_ndarray()
+    return result
+
+
+def ragged_array(rows: Sequence[np.ndarray[Any, Any]]) -> pa.Array:
+    """Return integer vectors of different lengths as a list column."""
+    import pyarrow as pa
+
+    return pa.array(rows, type=pa.list_(pa.int32()))
+
+
+def make_batch(identity: pa.RecordBatch, columns: Mapping[str, pa.Array]) -> pa.RecordBatch:
+    """Return a batch with the identity columns of *identity* and the given data columns.
+
+    :param identity: any batch of the same records in the same order
+    :param columns: data columns by name, each with as many rows
+    """
+    import pyarrow as pa
+
+    arrays = [identity.column(name) for name in IDENTITY_COLUMNS]
+    return pa.RecordBatch.from_arrays([*arrays, *columns.values()], names=[*IDENTITY_COLUMNS, *columns])
+
+
+def drop_rows(batch: pa.RecordBatch, indices: Sequence[int]) -> pa.RecordBatch:
+    """Return *batch* without the rows at *indices*."""
+    import pyarrow as pa
+
+    if not indices:
+        return batch
+    bad = set(indices)
+    return batch.take(pa.array([index for index in range(batch.num_rows) if index not in bad], pa.int64()))
