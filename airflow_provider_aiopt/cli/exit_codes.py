@@ -1,0 +1,65 @@
+"""The exit codes of ``aiopt``, and where they come from.
+
+====  ====================================================================================================
+Code  Meaning
+====  ====================================================================================================
+0     it worked
+1     it failed with an error of this package; the message on standard error says what to do
+2     the command line is wrong; standard error shows the usage
+130   interrupted from the keyboard (128 + SIGINT)
+141   the reader of standard output went away, as in ``aiopt report RUN --json | head`` (128 + SIGPIPE)
+====  ====================================================================================================
+
+A bug shows as a traceback, with code 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from enum import IntEnum
+
+from airflow_provider_aiopt.exceptions import AioptError
+
+
+class ExitCode(IntEnum):
+    """What the process returns; see the module's table."""
+
+    OK = 0
+    FAILURE = 1
+    USAGE = 2
+    INTERRUPTED = 130
+    BROKEN_PIPE = 141
+
+
+def guarded(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
+    """Run a command and turn the errors that it may end with into a message and an exit code.
+
+    :param run: the ``run`` of a :class:`~airflow_provider_aiopt.cli.command.Command`
+    :param arguments: the parsed command line
+    :returns: the exit code
+    """
+    try:
+        code = run(arguments)
+        sys.stdout.flush()
+    except AioptError as error:
+        complain(str(error))
+        return ExitCode.FAILURE
+    except BrokenPipeError:
+        # The interpreter flushes standard output once more when it ends: give it somewhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.BROKEN_PIPE
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return ExitCode.INTERRUPTED
+    return code
+
+
+def complain(message: str) -> None:
+    """Write a message about what went wrong to standard error.
+
+    :param message: what, and what to do
+    """
+    sys.stderr.write(f"aiopt: {message}\n")

@@ -1,0 +1,147 @@
+"""``aiopt report``: where a run spent its time."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from airflow_provider_aiopt.cli.command import Command, argument
+from airflow_provider_aiopt.cli.exit_codes import ExitCode, complain
+from airflow_provider_aiopt.data.folder import Folder
+from airflow_provider_aiopt.exceptions import ReportError
+from airflow_provider_aiopt.telemetry.reports import RunReport, TaskTimes
+
+_DESCRIPTION = """\
+Show how long each stage of a run took, what share of the run that is, and which stage holds it up.
+
+RUN is the path or URL of a run's workspace, or DAG_ID/RUN_ID within the work directory.
+
+Standard output carries the table, or with --json, or --csv without a file, only the data. With an
+Airflow URL the report includes how long Airflow had each task scheduled and queued. A token or password is
+better given in the environment than on the command line, where other users of the machine can read it.
+
+exit codes: 0 reported, 1 no usable reports or Airflow's API failed, 2 wrong usage
+"""
+
+_STDOUT = "-"
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.json and arguments.csv == _STDOUT:
+        complain("report: --json and --csv both want standard output. Give --csv a file")
+        return ExitCode.USAGE
+    report = _load(arguments)
+    _write_files(report, arguments)
+    if arguments.json:
+        from airflow_provider_aiopt.telemetry.export import json_text
+
+        sys.stdout.write(json_text(report))
+    elif arguments.csv == _STDOUT:
+        from airflow_provider_aiopt.telemetry.export import csv_text
+
+        sys.stdout.write(csv_text(report))
+    else:
+        _print_table(report)
+    return ExitCode.OK
+
+
+def _load(arguments: argparse.Namespace) -> RunReport:
+    from airflow_provider_aiopt.telemetry.run_report import load_run_report
+
+    folder = Folder.open(_workspace(arguments.run_workspace, arguments.work_dir))
+    url = arguments.airflow_url or os.environ.get("AIOPT_AIRFLOW_URL")
+    report = load_run_report(folder)
+    if not url:
+        return report
+    return load_run_report(folder, task_times=_task_times(report, url, arguments))
+
+
+def _workspace(run: str, work_dir: str | None) -> str:
+    if "://" in run or Path(run).is_dir():
+        return run.rstrip("/")
+    base = work_dir or os.environ.get("AIRFLOW__AIOPT__WORK_DIR") or _default_work_dir()
+    return f"{base.rstrip('/')}/{run.strip('/')}"
+
+
+def _default_work_dir() -> str:
+    """Return the default of ``[aiopt] work_dir``."""
+    home = os.environ.get("AIRFLOW_HOME", "~/airflow")
+    return str(Path(home).expanduser() / "aiopt")
+
+
+def _task_times(report: RunReport, url: str, arguments: argparse.Namespace) -> tuple[TaskTimes, ...]:
+    from airflow_provider_aiopt.telemetry.airflow_api import AirflowApi
+
+    if report.dag_id is None:
+        raise ReportError(
+            f"The run {report.run_id} did not run in Airflow, so {url} knows no times of it. "
+            "Leave --airflow-url and AIOPT_AIRFLOW_URL out"
+        )
+    api = AirflowApi(
+        url,
+        token=arguments.airflow_token or os.environ.get("AIOPT_AIRFLOW_TOKEN"),
+        username=arguments.airflow_username or os.environ.get("AIOPT_AIRFLOW_USERNAME"),
+        password=arguments.airflow_password or os.environ.get("AIOPT_AIRFLOW_PASSWORD"),
+    )
+    return api.task_times(report.dag_id, report.run_id)
+
+
+def _write_files(report: RunReport, arguments: argparse.Namespace) -> None:
+    if arguments.csv not in {None, _STDOUT}:
+        from airflow_provider_aiopt.telemetry.export import write_csv
+
+        write_csv(report, arguments.csv)
+    for path in arguments.plot:
+        from airflow_provider_aiopt.telemetry.plot import write_plot
+
+        write_plot(report, path)
+
+
+def _print_table(report: RunReport) -> None:
+    from rich.console import Console
+
+    from airflow_provider_aiopt.telemetry.table import stage_table
+
+    # A file or pipe has no width of its own: do not cut the columns to an assumed terminal.
+    Console(width=None if sys.stdout.isatty() else 200).print(stage_table(report))
+
+
+COMMAND = Command(
+    name="report",
+    help="show where a run spent its time",
+    description=_DESCRIPTION,
+    run=_run,
+    arguments=(
+        argument("run_workspace", metavar="RUN", help="the run's workspace, or DAG_ID/RUN_ID"),
+        argument(
+            "--csv",
+            nargs="?",
+            const=_STDOUT,
+            metavar="FILE",
+            help="write one line per stage as CSV, to standard output where no file is given",
+        ),
+        argument(
+            "--plot",
+            action="append",
+            default=[],
+            metavar="FILE",
+            help="draw the stages to a .png or .svg file; may be repeated",
+        ),
+        argument("--json", action="store_true", help="print the whole report as JSON instead of the table"),
+        argument(
+            "--work-dir",
+            metavar="DIR",
+            help="where DAG_ID/RUN_ID lies; $AIRFLOW__AIOPT__WORK_DIR or $AIRFLOW_HOME/aiopt by default",
+        ),
+        argument(
+            "--airflow-url",
+            metavar="URL",
+            help="add scheduled and queued times from this Airflow; $AIOPT_AIRFLOW_URL by default",
+        ),
+        argument("--airflow-token", metavar="TOKEN", help="$AIOPT_AIRFLOW_TOKEN by default"),
+        argument("--airflow-username", metavar="NAME", help="$AIOPT_AIRFLOW_USERNAME by default"),
+        argument("--airflow-password", metavar="PASSWORD", help="$AIOPT_AIRFLOW_PASSWORD by default"),
+    ),
+)
