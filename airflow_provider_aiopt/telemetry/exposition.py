@@ -16,8 +16,8 @@ _METRIC_TYPES = {"timing": "observer", "counter": "counter", "gauge": "gauge"}
 
 _MAPPING_HEADER = """\
 # Mapping for Prometheus' statsd_exporter: --statsd.mapping-config=statsd_mapping.yaml, or the entries below
-# "mappings" as statsd.extraMappings of Airflow's Helm chart. Each metric has two entries: its dotted name,
-# which carries the tags of plain StatsD, and its bare name, for InfluxDB or Datadog tags.
+# "mappings" as statsd.extraMappings of Airflow's Helm chart. Each metric has two entries: its bare name,
+# for InfluxDB or Datadog tags, and its dotted name, in which the tags travel through plain StatsD.
 # Rendered by scripts/render_metrics.py: change telemetry/catalogue.py instead.
 """
 
@@ -75,7 +75,8 @@ def statsd_mapping() -> str:
     """Return the mapping file for ``statsd_exporter``, as YAML."""
     import yaml
 
-    entries = [entry for metric in CATALOGUE for entry in (_dotted_entry(metric), _tagged_entry(metric))]
+    # The exporter finds a name that is the beginning of another one only if it comes first.
+    entries = [entry for metric in CATALOGUE for entry in (_tagged_entry(metric), _dotted_entry(metric))]
     return _MAPPING_HEADER + yaml.safe_dump({"mappings": entries}, sort_keys=False, width=110)
 
 
