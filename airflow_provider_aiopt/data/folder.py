@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from airflow_provider_aiopt.exceptions import StorageError, StorageFullError
+from airflow_provider_aiopt.exceptions import AioptError, StorageError, StorageFullError
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -61,7 +61,7 @@ def storage_errors(action: str, uri: str) -> Iterator[None]:
     """
     try:
         yield
-    except StorageError:
+    except AioptError:
         raise
     except OSError as error:
         reason = error.strerror or str(error) or type(error).__name__

@@ -68,14 +68,7 @@ def list_source(
 
     :raises SourceError: if the source does not exist, cannot be listed or, unless ``allow_empty``, is empty
     """
-    try:
-        filesystem, path = resolver(
-            spec.uri, connection=spec.connection, storage_options=spec.storage_options
-        )
-    except StorageError as error:
-        raise SourceError(str(error)) from error
-    protocol = filesystem.protocol
-    is_local = "file" in ((protocol,) if isinstance(protocol, str) else protocol)
+    filesystem, path, is_local = _resolve(spec, resolver)
     try:
         with storage_errors("list", spec.uri):
             lister = _list_local if is_local else _list_remote
@@ -89,8 +82,32 @@ def list_source(
             f"{'' if spec.recursive else ' (sub-folders not searched: source.recursive is false)'}. "
             "Correct source.pattern, or set source.allow_empty to accept an empty run"
         )
-    root = Root(filesystem, root_path, filesystem.unstrip_protocol(root_path).rstrip("/"), is_local)
-    return root, entries
+    return _root(filesystem, root_path, is_local), entries
+
+
+def open_root(spec: SourceSpec, path: str, *, resolver: FileSystemResolver = resolve_filesystem) -> Root:
+    """Return the root of a source that was listed before.
+
+    :param path: the root's path within its file system
+    :raises SourceError: if the file system is not to be had
+    """
+    filesystem, _, is_local = _resolve(spec, resolver)
+    return _root(filesystem, path, is_local)
+
+
+def _resolve(spec: SourceSpec, resolver: FileSystemResolver) -> tuple[Any, str, bool]:
+    try:
+        filesystem, path = resolver(
+            spec.uri, connection=spec.connection, storage_options=spec.storage_options
+        )
+    except StorageError as error:
+        raise SourceError(str(error)) from error
+    protocol = filesystem.protocol
+    return filesystem, path, "file" in ((protocol,) if isinstance(protocol, str) else protocol)
+
+
+def _root(filesystem: Any, path: str, is_local: bool) -> Root:
+    return Root(filesystem, path, filesystem.unstrip_protocol(path).rstrip("/"), is_local)
 
 
 def _list_local(_: Any, path: str, spec: SourceSpec) -> tuple[str, list[Entry]]:

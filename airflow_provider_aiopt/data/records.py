@@ -17,16 +17,18 @@ class Record:
     :param id: its name, unique within the source: the path below the root, or ``<file>#<row>``
     :param uri: where it came from, as fsspec would open it; a row adds ``#row=<n>``
     :param payload: its bytes: a file's content, a text in UTF-8, or a JSON array of the row's columns
+    :param sha256: hex digest of the payload
     """
 
     id: str
     uri: str
     payload: bytes
+    sha256: str
 
-    @property
-    def sha256(self) -> str:
-        """Hex digest of the payload."""
-        return hashlib.sha256(self.payload).hexdigest()
+    @classmethod
+    def from_payload(cls, record_id: str, uri: str, payload: bytes) -> Record:
+        """Make a record, hashing its payload."""
+        return cls(record_id, uri, payload, hashlib.sha256(payload).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)

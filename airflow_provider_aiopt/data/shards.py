@@ -1,46 +1,48 @@
-"""Shard files: Arrow IPC, uncompressed, memory-mapped where they are local."""
+"""Files of batches: Arrow IPC shards between the stages, Parquet for results."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from airflow_provider_aiopt.data.folder import Folder, storage_errors
+from airflow_provider_aiopt.data.tensors import identity_schema
 from airflow_provider_aiopt.exceptions import ShardError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class ShardWriter:
-    """Writes the batches of one shard; the file appears, whole, when the block ends without an error.
+class BatchWriter:
+    """Writes batches to one file, which appears, whole, when the block ends without an error.
 
-    :param folder: the stage's folder
-    :param name: file name
-    :param schema: schema of the file where no batch follows; else that of the first batch
+    :param folder: where the file goes
+    :param name: its name
+    :param open_format: makes the format's own writer for a stream and a schema
     """
 
-    def __init__(self, folder: Folder, name: str, schema: pa.Schema) -> None:
-        self._folder = folder
-        self._name = name
-        self._schema = schema
-        self._stack = ExitStack()
-        self._writer: Any = None
-        self._stream: Any = None
+    def __init__(self, folder: Folder, name: str, open_format: Callable[[IO[bytes], pa.Schema], Any]) -> None:
+        self.name = name
         self.rows = 0
         self.bytes = 0
+        self._created = folder.create(name)
+        self._open_format = open_format
+        self._stream: Any = None
+        self._writer: Any = None
 
     def __enter__(self) -> Self:
         """Open the file under a temporary name."""
-        self._stream = self._stack.enter_context(self._folder.create(self._name))
+        self._stream = self._created.__enter__()
         return self
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Append *batch*."""
+        """Append *batch*; one without rows leaves no trace."""
+        if not batch.num_rows:
+            return
         if self._writer is None:
-            self._open(batch.schema)
+            self._writer = self._open_format(self._stream, batch.schema)
         self._writer.write_batch(batch)
         self.rows += batch.num_rows
 
@@ -48,25 +50,45 @@ class ShardWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the file and give it its name, or remove it where the block failed."""
-        if kind is None:
+        if error is None:
             try:
                 self._finish()
             except BaseException as failure:
-                self._stack.__exit__(type(failure), failure, failure.__traceback__)
+                self._created.__exit__(type(failure), failure, failure.__traceback__)
                 raise
-        self._stack.__exit__(kind, error, trace)
-
-    def _open(self, schema: pa.Schema) -> None:
-        import pyarrow as pa
-
-        self._writer = pa.ipc.new_file(pa.PythonFile(self._stream, mode="w"), schema)
+        self._created.__exit__(kind, error, trace)
 
     def _finish(self) -> None:
         if self._writer is None:
-            self._open(self._schema)
+            self._writer = self._open_format(self._stream, identity_schema())
         self._writer.close()
         self._stream.flush()
         self.bytes = self._stream.tell()
+
+
+def shard_writer(folder: Folder, name: str) -> BatchWriter:
+    """Return a writer of an uncompressed Arrow IPC file, which can be memory-mapped."""
+    return BatchWriter(folder, name, _open_ipc)
+
+
+def parquet_writer(folder: Folder, name: str, *, compression: str) -> BatchWriter:
+    """Return a writer of a Parquet file.
+
+    :param compression: the codec
+    """
+
+    def open_parquet(stream: IO[bytes], schema: pa.Schema) -> Any:
+        import pyarrow.parquet as pq
+
+        return pq.ParquetWriter(stream, schema, compression=compression)
+
+    return BatchWriter(folder, name, open_parquet)
+
+
+def _open_ipc(stream: IO[bytes], schema: pa.Schema) -> Any:
+    import pyarrow as pa
+
+    return pa.ipc.new_file(pa.PythonFile(stream, mode="w"), schema)
 
 
 def read_batches(folder: Folder, name: str) -> Iterator[pa.RecordBatch]:

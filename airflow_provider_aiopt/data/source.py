@@ -66,7 +66,7 @@ class Source:
             payload = read_entry(self.root, entry, max_bytes=self.spec.max_record_bytes)
         except RecordError as error:
             return BadRecord.from_error(name, uri, STAGE, error)
-        return Record(name, uri, payload)
+        return Record.from_payload(name, uri, payload)
 
     def _rows(self) -> Iterator[Record | BadRecord]:
         for entry in self.entries:
@@ -79,6 +79,6 @@ class Source:
                 if self.spec.id_column and row.get(self.spec.id_column) is not None:
                     record_id = str(row[self.spec.id_column])
                 try:
-                    yield Record(record_id, row_uri, row_payload(row, self.spec))
+                    yield Record.from_payload(record_id, row_uri, row_payload(row, self.spec))
                 except RecordError as error:
                     yield BadRecord.from_error(record_id, row_uri, STAGE, error)

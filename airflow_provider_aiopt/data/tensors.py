@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 IDENTITY_COLUMNS = ("id", "uri", "sha256")
 
 
+def identity_schema() -> pa.Schema:
+    """Return the schema of the columns that every batch carries."""
+    import pyarrow as pa
+
+    return pa.schema([(name, pa.string()) for name in IDENTITY_COLUMNS])
+
+
 def tensor_array(values: np.ndarray[Any, Any]) -> pa.Array:
     """Return *values*, of shape ``[n, ...]``, as a tensor column of *n* rows, without copying.
 

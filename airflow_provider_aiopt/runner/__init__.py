@@ -1,1 +1,1 @@
-"""Running stages: staged from the command line, or one stage of one shard from an operator."""
+"""Running stages over the shards of a workspace: durable, resumable, accounted for."""

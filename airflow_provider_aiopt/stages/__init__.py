@@ -1,1 +1,4 @@
-"""The four stages: records in, records out, with nothing of Airflow and nothing of scheduling."""
+"""The stages between reading and writing: a batch of records in, a batch out.
+
+They know nothing of Airflow, of files between the stages or of scheduling.
+"""

@@ -1,0 +1,48 @@
+"""What a run of a stage is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from airflow_provider_aiopt.data.folder import FileSystemResolver, resolve_filesystem
+from airflow_provider_aiopt.data.manifest import ShardRef
+from airflow_provider_aiopt.data.parallel import usable_cores
+from airflow_provider_aiopt.data.workspace import Workspace
+from airflow_provider_aiopt.spec.pipeline import PipelineSpec
+from airflow_provider_aiopt.telemetry.metrics import MetricsSink, NullMetrics
+from airflow_provider_aiopt.telemetry.reports import StageReport, TaskIdentity
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One run, as seen by whoever runs a stage of it.
+
+    :param spec: the pipeline
+    :param workspace: the run's folder
+    :param resolver: how to find file systems; in Airflow it knows connections
+    :param metrics: where finished stages send their metrics
+    :param task: the Airflow task, None outside Airflow
+    """
+
+    spec: PipelineSpec
+    workspace: Workspace
+    resolver: FileSystemResolver = resolve_filesystem
+    metrics: MetricsSink = field(default_factory=NullMetrics)
+    task: TaskIdentity | None = None
+
+    @property
+    def workers(self) -> int:
+        """Threads that read and decode side by side."""
+        return self.spec.execution.workers or usable_cores()
+
+
+@dataclass(frozen=True, slots=True)
+class StageOutcome:
+    """What a stage leaves for the next.
+
+    :param refs: references to the shards it made
+    :param report: its report
+    """
+
+    refs: tuple[ShardRef, ...]
+    report: StageReport

@@ -1,0 +1,116 @@
+"""Which shards a run consists of: the listing while ingestion is under way, the index once it is done."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from airflow_provider_aiopt.data.folder import FileSystemResolver, Folder
+from airflow_provider_aiopt.data.listing import Entry, list_source, open_root
+from airflow_provider_aiopt.data.source import Source
+from airflow_provider_aiopt.exceptions import ShardError
+from airflow_provider_aiopt.spec.source import SourceSpec
+
+_INDEX = "index.json"
+_LISTING = "listing.parquet"
+_SPEC_KEY = b"aiopt.source"
+_ROOT_KEY = b"aiopt.root"
+
+
+class RunIndex(BaseModel):
+    """A finished ingestion.
+
+    :param records: records that the source gave, the bad ones included
+    :param shards: names of the run's shards
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = 1
+    records: int = Field(ge=0)
+    shards: tuple[str, ...]
+
+
+def write_index(folder: Folder, index: RunIndex) -> None:
+    """Mark ingestion as finished.
+
+    :param folder: the ingest stage's folder
+    """
+    folder.write(_INDEX, index.model_dump_json().encode())
+
+
+def read_index(folder: Folder) -> RunIndex | None:
+    """Return the index of a finished ingestion, or None.
+
+    :raises ShardError: if the file is no index
+    """
+    if not folder.exists(_INDEX):
+        return None
+    try:
+        return RunIndex.model_validate_json(folder.read(_INDEX))
+    except ValidationError as error:
+        raise ShardError(
+            f"{folder.uri_of(_INDEX)} is no run index of this version. Clear the ingest task to make it again"
+        ) from error
+
+
+def open_source(folder: Folder, spec: SourceSpec, *, resolver: FileSystemResolver) -> Source:
+    """List the source, or take up the listing of an attempt that did not finish.
+
+    An attempt that was killed must see what its predecessor saw, or shards would hold other records than
+    before.  Once ingestion has finished, running it again means to look again.
+
+    :param folder: the ingest stage's folder
+    """
+    if folder.exists(_INDEX):
+        folder.remove(_INDEX)
+        folder.remove(_LISTING)
+    settings = json.dumps(
+        spec.model_dump(mode="json", exclude={"storage_options", "connection"}), sort_keys=True
+    ).encode()
+    earlier = _read_listing(folder, settings)
+    if earlier is not None:
+        path, entries = earlier
+        return Source(spec, open_root(spec, path, resolver=resolver), entries)
+    root, entries = list_source(spec, resolver=resolver)
+    _write_listing(folder, {_SPEC_KEY: settings, _ROOT_KEY: root.path.encode()}, entries)
+    return Source(spec, root, entries)
+
+
+def _write_listing(folder: Folder, metadata: dict[bytes, bytes], entries: Sequence[Entry]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table(
+        {
+            # Names may hold bytes that are no UTF-8.
+            "name": pa.array(
+                [entry.name.encode("utf-8", "surrogateescape") for entry in entries], pa.binary()
+            ),
+            "size": pa.array([entry.size for entry in entries], pa.int64()),
+            "version": pa.array([entry.version for entry in entries], pa.string()),
+        }
+    ).replace_schema_metadata(metadata)
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    folder.write(_LISTING, buffer.getvalue())
+
+
+def _read_listing(folder: Folder, settings: bytes) -> tuple[str, list[Entry]] | None:
+    import pyarrow.parquet as pq
+
+    if not folder.exists(_LISTING):
+        return None
+    table = pq.read_table(io.BytesIO(folder.read(_LISTING)))
+    metadata = table.schema.metadata or {}
+    if metadata.get(_SPEC_KEY) != settings:
+        return None
+    columns = (table.column(name).to_pylist() for name in ("name", "size", "version"))
+    return metadata[_ROOT_KEY].decode(), [
+        Entry(name.decode("utf-8", "surrogateescape"), size, version)
+        for name, size, version in zip(*columns, strict=True)
+    ]

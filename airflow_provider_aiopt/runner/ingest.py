@@ -1,0 +1,114 @@
+"""Running ingestion: one source in, the run's shards out."""
+
+from __future__ import annotations
+
+from airflow_provider_aiopt.data.manifest import ShardManifest, ShardRef, shard_name
+from airflow_provider_aiopt.data.quarantine import write_quarantine
+from airflow_provider_aiopt.data.records import BadRecord
+from airflow_provider_aiopt.data.shards import BatchWriter, shard_writer
+from airflow_provider_aiopt.data.source import Source
+from airflow_provider_aiopt.runner.accounting import check_bad_fraction, check_balance
+from airflow_provider_aiopt.runner.context import RunContext
+from airflow_provider_aiopt.runner.index import RunIndex, open_source, write_index
+from airflow_provider_aiopt.stages.ingest import NAME, IngestStage
+from airflow_provider_aiopt.telemetry.recorder import StageRecorder
+
+Bounds = tuple[int, int]
+
+
+def ingest(context: RunContext, recorder: StageRecorder) -> tuple[ShardRef, ...]:
+    """List the source, read its records and write them as shards.
+
+    Each shard gets an equal share of the records, in the order of the listing.
+
+    :returns: references to the shards, none for an empty source
+    :raises SourceError: if the source cannot be listed
+    :raises TooManyBadRecordsError: if more records are bad than the spec allows
+    """
+    folder = context.workspace.stage(NAME)
+    with recorder.phase("wait_input"):
+        source = open_source(folder, context.spec.source, resolver=context.resolver)
+        records = source.count()
+    with IngestStage(source, batch_rows=context.spec.execution.batch_size, workers=context.workers) as stage:
+        runner = _IngestRunner(context, recorder, source, stage)
+        cuts = _cuts(records, min(context.spec.execution.shards, records))
+        refs = tuple(runner.run(shard_name(number), bounds) for number, bounds in enumerate(cuts))
+    write_index(folder, RunIndex(records=recorder.items_in, shards=tuple(ref.shard for ref in refs)))
+    check_bad_fraction(context.workspace, context.spec.execution.max_bad_fraction)
+    return refs
+
+
+def _cuts(records: int, count: int) -> list[Bounds]:
+    """Cut *records* into *count* ranges whose lengths differ by one at most."""
+    return [(number * records // count, (number + 1) * records // count) for number in range(count)]
+
+
+class _IngestRunner:
+    """Reads shard by shard; finished shards are left alone."""
+
+    def __init__(
+        self, context: RunContext, recorder: StageRecorder, source: Source, stage: IngestStage
+    ) -> None:
+        self._context = context
+        self._recorder = recorder
+        self._source = source
+        self._stage = stage
+        self._folder = context.workspace.stage(NAME)
+
+    def run(self, shard: str, bounds: Bounds) -> ShardRef:
+        recorder = self._recorder
+        fingerprint = self._source.fingerprint(*bounds)
+        manifest = self._finished(ShardRef(NAME, shard), fingerprint)
+        if manifest is not None:
+            recorder.resumed_items += manifest.rows
+        else:
+            manifest = self._read(shard, bounds, fingerprint)
+        recorder.items_in += manifest.records
+        recorder.items_out += manifest.rows
+        recorder.quarantined += manifest.quarantined
+        return manifest.ref
+
+    def _finished(self, ref: ShardRef, fingerprint: str) -> ShardManifest | None:
+        if not self._context.spec.execution.resume:
+            return None
+        manifest = self._context.workspace.find_manifest(ref)
+        return manifest if manifest is not None and manifest.fingerprint == fingerprint else None
+
+    def _read(self, shard: str, bounds: Bounds, fingerprint: str) -> ShardManifest:
+        with shard_writer(self._folder, f"{shard}.arrow") as writer:
+            bad = self._copy(bounds, writer)
+            with self._recorder.phase("wait_output"):
+                write_quarantine(self._context.workspace.quarantine, NAME, shard, bad)
+        self._recorder.bytes_out += writer.bytes
+        # Rows are what was read, should their file have changed since it was counted; files are what was
+        # listed.
+        listed = self._context.spec.source.format == "files"
+        manifest = ShardManifest(
+            stage=NAME,
+            shard=shard,
+            fingerprint=fingerprint,
+            records=bounds[1] - bounds[0] if listed else writer.rows + len(bad),
+            rows=writer.rows,
+            quarantined=len(bad),
+            file=writer.name,
+            file_bytes=writer.bytes,
+        )
+        check_balance(manifest)
+        self._context.workspace.commit(manifest)
+        return manifest
+
+    def _copy(self, bounds: Bounds, writer: BatchWriter) -> list[BadRecord]:
+        """Copy the records within *bounds* to the shard and return the bad ones."""
+        recorder = self._recorder
+        bad: list[BadRecord] = []
+        batches = self._stage.read(*bounds)
+        while True:
+            with recorder.phase("wait_input"):
+                output = next(batches, None)
+            if output is None:
+                return bad
+            bad.extend(output.bad)
+            recorder.bytes_in += output.batch.column("payload").nbytes
+            recorder.batch_sizes[output.batch.num_rows] += 1
+            with recorder.phase("wait_output"):
+                writer.write(output.batch)

@@ -1,0 +1,154 @@
+"""Staged execution: one stage after the other, durable shards between them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+
+from airflow_provider_aiopt.data.manifest import ShardRef
+from airflow_provider_aiopt.exceptions import AioptError, ShardError
+from airflow_provider_aiopt.runner.accounting import check_bad_fraction
+from airflow_provider_aiopt.runner.context import RunContext, StageOutcome
+from airflow_provider_aiopt.runner.index import read_index
+from airflow_provider_aiopt.runner.ingest import ingest
+from airflow_provider_aiopt.runner.results import remove_foreign_results, results_folder
+from airflow_provider_aiopt.runner.stage import ShardRunner
+from airflow_provider_aiopt.runtimes.files import find_model
+from airflow_provider_aiopt.runtimes.loading import load_model
+from airflow_provider_aiopt.stages.base import Stage
+from airflow_provider_aiopt.stages.choose import (
+    effective_postprocess,
+    effective_preprocess,
+    make_head,
+    make_transform,
+)
+from airflow_provider_aiopt.stages.inference import InferenceStage
+from airflow_provider_aiopt.stages.postprocess import PostprocessStage
+from airflow_provider_aiopt.stages.preprocess import PreprocessStage
+from airflow_provider_aiopt.telemetry.metrics import emit_stage_report
+from airflow_provider_aiopt.telemetry.recorder import StageRecorder
+from airflow_provider_aiopt.telemetry.reports import STAGES, StageReport
+from airflow_provider_aiopt.telemetry.run_report import write_stage_report
+
+log = logging.getLogger(__name__)
+
+_Work = Callable[[RunContext, StageRecorder, Sequence[ShardRef]], tuple[ShardRef, ...]]
+
+
+def run_stage(context: RunContext, stage: str, refs: Sequence[ShardRef] = ()) -> StageOutcome:
+    """Run one stage and leave its report in the workspace, whether it succeeds or not.
+
+    :param context: the run
+    :param stage: one of :data:`~airflow_provider_aiopt.telemetry.reports.STAGES`
+    :param refs: the shards to work on; none for ``ingest``
+    :raises AioptError: one of its subclasses, if the stage as a whole fails
+    """
+    shard = refs[0].shard if len(refs) == 1 else None
+    recorder = StageRecorder(context.spec.name, stage, shard=shard, task=context.task)
+    try:
+        with recorder:
+            made = _WORK[stage](context, recorder, refs)
+    finally:
+        _publish(context, recorder.report())
+    return StageOutcome(made, recorder.report())
+
+
+def run_pipeline(
+    context: RunContext, *, on_stage: Callable[[str], None] = lambda _: None
+) -> tuple[StageReport, ...]:
+    """Run all stages in this process.
+
+    :param context: the run
+    :param on_stage: called with a stage's name as it begins
+    :returns: the stages' reports in order
+    """
+    refs: tuple[ShardRef, ...] = ()
+    reports = []
+    for stage in STAGES:
+        on_stage(stage)
+        outcome = run_stage(context, stage, refs)
+        refs = outcome.refs
+        reports.append(outcome.report)
+    return tuple(reports)
+
+
+def _publish(context: RunContext, report: StageReport) -> None:
+    """Write and send the report; what fails here must not hide how the stage itself ended."""
+    try:
+        write_stage_report(context.workspace.root, report)
+    except AioptError as error:
+        log.warning("The report of stage %s was not written: %s", report.stage, error)
+    emit_stage_report(report, context.metrics)
+
+
+def _ingest(context: RunContext, recorder: StageRecorder, _: Sequence[ShardRef]) -> tuple[ShardRef, ...]:
+    recorder.details["quarantine_uri"] = context.workspace.quarantine.uri
+    return ingest(context, recorder)
+
+
+def _preprocess(
+    context: RunContext, recorder: StageRecorder, refs: Sequence[ShardRef]
+) -> tuple[ShardRef, ...]:
+    files = find_model(context.spec.model, resolver=context.resolver)
+    settings = effective_preprocess(context.spec, files)
+
+    def make_stage() -> Stage:
+        return PreprocessStage(make_transform(context.spec, files), workers=context.workers)
+
+    key = settings.model_dump_json()
+    made = ShardRunner(context, recorder, "preprocess", settings=key, make_stage=make_stage).run(refs)
+    check_bad_fraction(context.workspace, context.spec.execution.max_bad_fraction)
+    return made
+
+
+def _inference(
+    context: RunContext, recorder: StageRecorder, refs: Sequence[ShardRef]
+) -> tuple[ShardRef, ...]:
+    spec = context.spec
+    files = find_model(spec.model, resolver=context.resolver)
+
+    def make_stage() -> Stage:
+        with recorder.phase("model_load"):
+            model = load_model(spec.model, resolver=context.resolver)
+        recorder.runtime = model.runtime.description
+        return InferenceStage(model.runtime, make_transform(spec, model.files), make_head(spec, model.files))
+
+    recorder.details["model_sha256"] = files.sha256
+    head = effective_postprocess(spec, files).model_dump(include={"kind", "pooling", "output"})
+    settings = effective_preprocess(spec, files).model_dump(mode="json")
+    key = json.dumps([files.sha256, spec.model.runtime, spec.model.device, settings, head])
+    made = ShardRunner(context, recorder, "inference", settings=key, make_stage=make_stage).run(refs)
+    check_bad_fraction(context.workspace, spec.execution.max_bad_fraction)
+    return made
+
+
+def _postprocess(
+    context: RunContext, recorder: StageRecorder, refs: Sequence[ShardRef]
+) -> tuple[ShardRef, ...]:
+    spec = context.spec
+    check_bad_fraction(context.workspace, spec.execution.max_bad_fraction)
+    files = find_model(spec.model, resolver=context.resolver)
+    folder = results_folder(context)
+
+    def make_stage() -> Stage:
+        return PostprocessStage(make_head(spec, files))
+
+    key = effective_postprocess(spec, files).model_dump_json() + spec.sink.model_dump_json(
+        include={"uri", "compression"}
+    )
+    made = ShardRunner(context, recorder, "postprocess", settings=key, make_stage=make_stage).run(refs)
+    index = read_index(context.workspace.stage("ingest"))
+    if index is None:
+        raise ShardError(f"The workspace {context.workspace.uri} has no finished ingestion. Run ingest first")
+    remove_foreign_results(folder, index)
+    recorder.details["results_uri"] = folder.uri
+    return made
+
+
+_WORK: dict[str, _Work] = {
+    "ingest": _ingest,
+    "preprocess": _preprocess,
+    "inference": _inference,
+    "postprocess": _postprocess,
+}

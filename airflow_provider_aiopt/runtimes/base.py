@@ -1,0 +1,88 @@
+"""What every model runtime offers, and the check of tensors against a model's inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_provider_aiopt.exceptions import ModelInputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Tensors = Mapping[str, np.ndarray[Any, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """Name, type and shape of a model's input or output.
+
+    :param name: its name
+    :param dtype: numpy's name of its element type
+    :param shape: its axes; None where an axis may have any length
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+
+    def __str__(self) -> str:
+        """Return for example ``image float32 [?, 3, 224, 224]``."""
+        axes = ", ".join("?" if axis is None else str(axis) for axis in self.shape)
+        return f"{self.name} {self.dtype} [{axes}]"
+
+
+class ModelRuntime(Protocol):
+    """A loaded model."""
+
+    @property
+    def inputs(self) -> tuple[TensorInfo, ...]:
+        """The model's inputs."""
+        ...
+
+    @property
+    def outputs(self) -> tuple[TensorInfo, ...]:
+        """The model's outputs."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """The runtime and the device that really loaded."""
+        ...
+
+    def run(self, feeds: Tensors) -> dict[str, np.ndarray[Any, Any]]:
+        """Run one batch.
+
+        :param feeds: a tensor for each input, the first axis being the batch
+        :returns: a tensor for each output by name
+        """
+        ...
+
+
+def check_feeds(inputs: Sequence[TensorInfo], feeds: Tensors) -> None:
+    """Check that prepared tensors fit a model, before it is run on them.
+
+    :raises ModelInputError: naming what the model takes and what preprocessing made
+    """
+    missing = [info.name for info in inputs if info.name not in feeds]
+    if missing:
+        raise ModelInputError(
+            f"The model takes {'; '.join(map(str, inputs))}, but preprocessing makes "
+            f"{', '.join(feeds) or 'nothing'}: no tensor for {', '.join(missing)}. "
+            "Choose the preprocess.kind that belongs to the model"
+        )
+    for info in inputs:
+        value = feeds[info.name]
+        if not _fits(info.shape, value.shape) or value.dtype.name != info.dtype:
+            made = TensorInfo(info.name, value.dtype.name, tuple(value.shape))
+            raise ModelInputError(
+                f"The model takes {info}, but preprocessing makes {made}. Set preprocess.size, layout or "
+                "max_length, or execution.batch_size, to what the model takes"
+            )
+
+
+def _fits(expected: Sequence[int | None], actual: Sequence[int]) -> bool:
+    return len(expected) == len(actual) and all(
+        want is None or want == have for want, have in zip(expected, actual, strict=True)
+    )

@@ -1,0 +1,69 @@
+"""Choosing the transform and the output head that a spec and its model call for."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from airflow_provider_aiopt.exceptions import SpecError
+from airflow_provider_aiopt.runtimes.files import ModelFiles, read_labels
+from airflow_provider_aiopt.spec.loading import load_spec
+from airflow_provider_aiopt.spec.pipeline import PipelineSpec
+from airflow_provider_aiopt.spec.postprocess import (
+    ClassificationSpec,
+    EmbeddingSpec,
+    PostprocessSpec,
+    RawOutputSpec,
+)
+from airflow_provider_aiopt.spec.preprocess import ImagePreprocessSpec, PreprocessSpec, TextPreprocessSpec
+from airflow_provider_aiopt.stages.outputs.base import OutputHead
+from airflow_provider_aiopt.stages.outputs.classification import ClassificationHead
+from airflow_provider_aiopt.stages.outputs.vectors import EmbeddingHead, RawHead
+from airflow_provider_aiopt.stages.transforms.base import Transform
+from airflow_provider_aiopt.stages.transforms.image import ImageTransform
+from airflow_provider_aiopt.stages.transforms.tabular import TabularTransform
+from airflow_provider_aiopt.stages.transforms.text import TextTransform
+
+
+def effective_preprocess(spec: PipelineSpec, files: ModelFiles) -> PreprocessSpec:
+    """Return the spec's preprocessing, or else that of the model's card.
+
+    :raises SpecError: if neither says
+    """
+    if spec.preprocess is not None:
+        return spec.preprocess
+    if files.card is None or not files.card.preprocess:
+        raise SpecError(
+            f"preprocess: missing, and the model {files.uri} has no card that says how to preprocess. "
+            "Set preprocess.kind to image, text or tabular"
+        )
+    # Checks the card's section as if the user had written it: a text model over rows of two columns fails.
+    completed = load_spec(spec, overrides={"preprocess": dict(files.card.preprocess)})
+    return cast("PreprocessSpec", completed.preprocess)
+
+
+def effective_postprocess(spec: PipelineSpec, files: ModelFiles) -> PostprocessSpec:
+    """Return the spec's postprocessing, or else what the model's task calls for."""
+    if spec.postprocess is not None:
+        return spec.postprocess
+    task = files.card.task if files.card else None
+    if task == "image-classification":
+        return ClassificationSpec()
+    return EmbeddingSpec() if task == "text-embedding" else RawOutputSpec()
+
+
+def make_transform(spec: PipelineSpec, files: ModelFiles) -> Transform:
+    """Build the transform."""
+    settings = effective_preprocess(spec, files)
+    if isinstance(settings, ImagePreprocessSpec):
+        return ImageTransform(settings)
+    if isinstance(settings, TextPreprocessSpec):
+        return TextTransform(settings, files.local(settings.tokenizer))
+    return TabularTransform(settings, len(spec.source.columns))
+
+
+def make_head(spec: PipelineSpec, files: ModelFiles) -> OutputHead:
+    """Build the output head."""
+    settings = effective_postprocess(spec, files)
+    if isinstance(settings, ClassificationSpec):
+        return ClassificationHead(settings, read_labels(spec.model, files))
+    return EmbeddingHead(settings) if isinstance(settings, EmbeddingSpec) else RawHead(settings)

@@ -1,0 +1,1 @@
+"""Output heads: from a model's output tensors to the columns of a result."""

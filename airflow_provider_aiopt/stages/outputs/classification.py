@@ -1,0 +1,80 @@
+"""Classification: the best labels with their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_aiopt.exceptions import ModelOutputError
+from airflow_provider_aiopt.spec.postprocess import ClassificationSpec
+from airflow_provider_aiopt.stages.outputs.base import batch_rows, pick_output, require_axes
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+
+class ClassificationHead:
+    """Makes the columns ``label``, ``score`` and ``top_k``, best first.
+
+    Among equal scores the class with the lower index comes first.
+
+    :param spec: the settings
+    :param labels: class names by index; without them a label is the index
+    """
+
+    def __init__(self, spec: ClassificationSpec, labels: tuple[str, ...] | None) -> None:
+        self._spec = spec
+        self._labels = labels
+
+    def reduce(
+        self, outputs: Mapping[str, np.ndarray[Any, Any]], feeds: Mapping[str, np.ndarray[Any, Any]]
+    ) -> np.ndarray[Any, Any]:
+        """Return the class outputs, float32 ``[batch, classes]``."""
+        value = pick_output(outputs, self._spec.output, batch_rows(feeds))
+        require_axes(value, 2, "classification", ("batch", "classes"))
+        if self._labels is not None and len(self._labels) != value.shape[1]:
+            raise ModelOutputError(
+                f"The model answers {value.shape[1]} classes, but its labels name {len(self._labels)}. "
+                "Give the labels that belong to the model"
+            )
+        return value.astype("float32", copy=False)
+
+    def results(self, reduced: np.ndarray[Any, Any]) -> dict[str, pa.Array]:
+        """Return ``label`` (string), ``score`` (float32) and ``top_k`` (list of label and score)."""
+        import numpy as np
+        import pyarrow as pa
+
+        scores = _activate(reduced, self._spec.activation)
+        count = min(self._spec.top_k, scores.shape[1])
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+        best = np.take_along_axis(scores, order, axis=1).astype(np.float32)
+        names = self._names(scores.shape[1])
+        pairs = pa.StructArray.from_arrays(
+            [names.take(pa.array(order.ravel())), pa.array(best.ravel())], names=["label", "score"]
+        )
+        offsets = pa.array(np.arange(len(order) + 1, dtype=np.int32) * count)
+        return {
+            "label": names.take(pa.array(order[:, 0])),
+            "score": pa.array(best[:, 0]),
+            "top_k": pa.ListArray.from_arrays(offsets, pairs),
+        }
+
+    def _names(self, classes: int) -> pa.Array:
+        import pyarrow as pa
+
+        names = self._labels if self._labels is not None else [str(index) for index in range(classes)]
+        return pa.array(names, pa.string())
+
+
+def _activate(values: np.ndarray[Any, Any], activation: str) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    wide = values.astype(np.float64)
+    if activation == "softmax":
+        exponentials = np.exp(wide - wide.max(axis=1, keepdims=True))
+        result: np.ndarray[Any, Any] = exponentials / exponentials.sum(axis=1, keepdims=True)
+        return result
+    if activation == "sigmoid":
+        return np.asarray(1.0 / (1.0 + np.exp(-wide)))
+    return wide

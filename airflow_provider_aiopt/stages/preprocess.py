@@ -1,0 +1,37 @@
+"""Preprocessing: from payloads to tensors."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from airflow_provider_aiopt.data.tensors import drop_rows, make_batch
+from airflow_provider_aiopt.stages.base import StageOutput, bad_records
+from airflow_provider_aiopt.stages.transforms.base import Transform
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NAME = "preprocess"
+
+
+class PreprocessStage:
+    """Turns batches with the column ``payload`` into batches of compact tensors.
+
+    :param transform: how
+    :param workers: threads that work side by side
+    """
+
+    def __init__(self, transform: Transform, *, workers: int) -> None:
+        self._transform = transform
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="aiopt-preprocess")
+
+    def process(self, batch: pa.RecordBatch) -> StageOutput:
+        """Prepare one batch; records that cannot be decoded are bad."""
+        columns, errors = self._transform.prepare(batch.column("payload").to_pylist(), self._executor)
+        good = drop_rows(batch, list(errors))
+        return StageOutput(make_batch(good, columns), bad_records(NAME, batch, errors))
+
+    def close(self) -> None:
+        """Stop the threads; calls that have not begun are dropped."""
+        self._executor.shutdown(cancel_futures=True)

@@ -1,0 +1,1 @@
+"""Transforms: from a record's bytes to the tensors that a model takes."""
