@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_aiopt.telemetry import catalogue
+from airflow_provider_aiopt.telemetry.catalogue import CATALOGUE, Metric
+from airflow_provider_aiopt.telemetry.metrics import NullMetrics, emit_stage_report
+from airflow_provider_aiopt.telemetry.reports import StageReport
+from airflow_provider_aiopt.telemetry.testing import RecordingMetrics, make_stage_report, make_task
+
+
+def full_report() -> StageReport:
+    return make_stage_report(
+        wall_s=2.0,
+        wait_input_s=0.25,
+        wait_output_s=0.5,
+        model_load_s=0.125,
+        task=make_task("infer", 3),
+        items_out=100,
+        resumed_items=20,
+        quarantined=3,
+        bytes_in=10,
+        bytes_out=20,
+        batch_sizes={32: 3, 4: 1},
+        peak_memory_bytes=1000,
+        cpu_utilisation=0.75,
+        gpu_utilisation=0.5,
+    )
+
+
+def sent(report: StageReport) -> dict[Metric, float]:
+    sink = RecordingMetrics()
+    emit_stage_report(report, sink)
+    return {item.metric: item.value for item in sink.sent}
+
+
+def test_a_full_report_sends_the_whole_catalogue() -> None:
+    assert sent(full_report()) == {
+        catalogue.STAGE_DURATION: 2000.0,
+        catalogue.STAGE_MODEL_LOAD: 125.0,
+        catalogue.STAGE_WAIT_INPUT: 250.0,
+        catalogue.STAGE_WAIT_OUTPUT: 500.0,
+        catalogue.STAGE_ITEMS: 80,
+        catalogue.STAGE_QUARANTINED: 3,
+        catalogue.STAGE_BYTES_IN: 10,
+        catalogue.STAGE_BYTES_OUT: 20,
+        catalogue.STAGE_FAILURES: 0,
+        catalogue.STAGE_ITEMS_PER_SECOND: 40.0,
+        catalogue.STAGE_BATCH_SIZE: 25.0,
+        catalogue.STAGE_PEAK_MEMORY: 1000,
+        catalogue.STAGE_CPU_UTILISATION: 0.75,
+        catalogue.STAGE_GPU_UTILISATION: 0.5,
+    }
+    assert set(sent(full_report())) == set(CATALOGUE)
+
+
+def test_each_metric_is_sent_as_its_kind_with_all_its_tags() -> None:
+    sink = RecordingMetrics()
+    emit_stage_report(full_report(), sink)
+
+    assert all(item.kind == item.metric.kind for item in sink.sent)
+    assert all(item.tags == {"dag_id": "dag", "task_id": "infer", "stage": "inference"} for item in sink.sent)
+
+
+def test_outside_airflow_pipeline_and_stage_stand_in() -> None:
+    sink = RecordingMetrics()
+    emit_stage_report(make_stage_report("ingest"), sink)
+
+    assert sink.sent[0].tags == {"dag_id": "pipeline", "task_id": "ingest", "stage": "ingest"}
+
+
+def test_what_is_not_known_is_not_sent() -> None:
+    metrics = sent(make_stage_report("ingest", wall_s=0))
+
+    assert catalogue.STAGE_DURATION in metrics
+    for unknown in (
+        catalogue.STAGE_MODEL_LOAD,
+        catalogue.STAGE_ITEMS_PER_SECOND,
+        catalogue.STAGE_BATCH_SIZE,
+        catalogue.STAGE_PEAK_MEMORY,
+        catalogue.STAGE_GPU_UTILISATION,
+    ):
+        assert unknown not in metrics
+
+
+@pytest.mark.parametrize(("state", "failures"), [("success", 0), ("failed", 1)])
+def test_failures_are_counted(state: str, failures: int) -> None:
+    assert sent(make_stage_report(state=state))[catalogue.STAGE_FAILURES] == failures
+
+
+def test_the_null_sink_takes_everything() -> None:
+    emit_stage_report(full_report(), NullMetrics())
