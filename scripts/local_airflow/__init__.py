@@ -1,0 +1,26 @@
+"""A supervised Airflow on this machine, for the demo and for the integration tests."""
+
+from local_airflow.client import AirflowClient
+from local_airflow.errors import (
+    ApiError,
+    ComponentExitedError,
+    DagUnavailableError,
+    HomeInUseError,
+    LocalAirflowError,
+    RunTimeoutError,
+    StartError,
+)
+from local_airflow.instance import COMPONENTS, LocalAirflow
+
+__all__ = [
+    "COMPONENTS",
+    "AirflowClient",
+    "ApiError",
+    "ComponentExitedError",
+    "DagUnavailableError",
+    "HomeInUseError",
+    "LocalAirflow",
+    "LocalAirflowError",
+    "RunTimeoutError",
+    "StartError",
+]

@@ -1,0 +1,189 @@
+"""A home folder of Airflow of its own: secrets, configuration, lock, environment."""
+
+from __future__ import annotations
+
+import base64
+import configparser
+import fcntl
+import importlib.metadata
+import json
+import os
+import secrets
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from local_airflow.errors import HomeInUseError
+
+USERNAME = "admin"
+_DROPPED_PREFIXES = ("AIRFLOW_", "_AIRFLOW_")
+# Without cached byte code every start would compile Airflow anew: two seconds per process.
+_DROPPED_VARIABLES = ("PYTHONDONTWRITEBYTECODE",)
+
+
+class Home:
+    """The files of one Airflow, all below one folder.
+
+    :param folder: the folder; it is made where it does not exist
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.logs = self.folder / "logs"
+        self.stamp = self.folder / ".migrated"
+        self._passwords = self.folder / "passwords.json"
+        self._secrets = self.folder / "secrets.json"
+        self._lock: IO[str] | None = None
+
+    def acquire(self) -> None:
+        """Make the folder and lock it for this process.
+
+        :raises HomeInUseError: if another process holds it
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = (self.folder / ".lock").open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
+            lock.close()
+            raise HomeInUseError(
+                f"Another Airflow runs in {self.folder} (process {holder}). Stop it, or use another home."
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        self._lock = lock
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    @property
+    def password(self) -> str:
+        """The password of :data:`USERNAME`, made up once per home."""
+        if not self._passwords.exists():
+            _write_private(self._passwords, json.dumps({USERNAME: secrets.token_urlsafe(16)}))
+        return str(json.loads(self._passwords.read_text(encoding="utf-8"))[USERNAME])
+
+    def needs_migration(self) -> bool:
+        """Whether the database is missing or of another Airflow; if so, its stamp is removed."""
+        database = self.folder / "airflow.db"
+        fits = (
+            self.stamp.exists() and self.stamp.read_text(encoding="utf-8") == _version() and database.exists()
+        )
+        if not fits:
+            self.stamp.unlink(missing_ok=True)
+        return not fits
+
+    def mark_migrated(self) -> None:
+        """Remember that the database fits the installed Airflow."""
+        self.stamp.write_text(_version(), encoding="utf-8")
+
+    def write_config(self, dags: Sequence[Path], url: str, execution_url: str) -> None:
+        """Write ``airflow.cfg``, which ``AIRFLOW_HOME=<home> airflow ...`` reads as well."""
+        _ = self.password
+        config = configparser.RawConfigParser()
+        config.read_dict(
+            {
+                section: {key: str(value).replace("%", "%%") for key, value in options.items()}
+                for section, options in self._options(dags, url, execution_url).items()
+            }
+        )
+        path = self.folder / "airflow.cfg"
+        _write_private(path, "")
+        with path.open("w", encoding="utf-8") as file:
+            config.write(file)
+
+    def environment(self, extra: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment of the components: the caller's without its Airflow, and *extra*."""
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(_DROPPED_PREFIXES) and name not in _DROPPED_VARIABLES
+        }
+        return {**inherited, "AIRFLOW_HOME": str(self.folder), "NO_COLOR": "1", **extra}
+
+    def _options(self, dags: Sequence[Path], url: str, execution_url: str) -> dict[str, dict[str, object]]:
+        keys = self._keys()
+        return {
+            "core": {
+                "dags_folder": dags[0].resolve(),
+                "plugins_folder": self.folder / "plugins",
+                "load_examples": False,
+                "executor": "LocalExecutor",
+                # Workers are forked up front; many only cost memory on a small machine.
+                "parallelism": 8,
+                "execution_api_server_url": f"{execution_url}/execution/",
+                "fernet_key": keys["fernet_key"],
+                "simple_auth_manager_users": f"{USERNAME}:admin",
+                "simple_auth_manager_passwords_file": self._passwords,
+            },
+            # Writers of SQLite wait for each other instead of failing.
+            "database": {"sql_alchemy_conn": f"sqlite:///{self.folder}/airflow.db?timeout=30"},
+            "api": {
+                "host": "127.0.0.1",
+                "base_url": url,
+                "workers": 1,
+                "secret_key": keys["secret_key"],
+            },
+            "api_auth": {"jwt_secret": keys["jwt_secret"]},
+            "logging": {"base_log_folder": self.logs / "tasks", "colored_console_log": False},
+            "scheduler": {"scheduler_idle_sleep_time": 0.1},
+            # A task's supervisor may miss its end and look again only after this time (5 s by default): until
+            # then its worker takes no other task, and the scheduler cannot stop.
+            "workers": {"min_heartbeat_interval": 1},
+            # New files are seen soon; unchanged ones are not parsed again and again.
+            "dag_processor": {
+                "parsing_processes": 1,
+                "bundle_refresh_check_interval": 1,
+                "min_file_process_interval": 30,
+                "dag_bundle_config_list": json.dumps([_bundle(folder) for folder in dags]),
+            },
+        }
+
+    def _keys(self) -> dict[str, str]:
+        if not self._secrets.exists():
+            keys = {
+                "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+                "jwt_secret": secrets.token_urlsafe(48),
+                "secret_key": secrets.token_urlsafe(32),
+            }
+            _write_private(self._secrets, json.dumps(keys))
+        return {str(name): str(key) for name, key in json.loads(self._secrets.read_text("utf-8")).items()}
+
+
+def reserve_port() -> socket.socket:
+    """Return a socket bound to a free loopback port, for as long as it is open.
+
+    A server that sets ``SO_REUSEADDR``, as uvicorn does, may listen on the port meanwhile; the system gives
+    it to nobody who asks for any free port.
+    """
+    held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    held.bind(("127.0.0.1", 0))
+    # After binding: before it, the system could pick a port that another holder has reserved.
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return held
+
+
+def _bundle(folder: Path) -> dict[str, object]:
+    return {
+        # The name is part of every DAG's identity: it must be the same at the next start.
+        "name": "-".join(folder.resolve().parts[-2:]),
+        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+        "kwargs": {"path": str(folder.resolve()), "refresh_interval": 2},
+    }
+
+
+def _version() -> str:
+    return importlib.metadata.version("apache-airflow-core")
+
+
+def _write_private(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
