@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_aiopt.exceptions import AirflowApiError
+from airflow_provider_aiopt.telemetry import airflow_api
+from airflow_provider_aiopt.telemetry.airflow_api import AirflowApi
+
+
+class Server:
+    """Stands in for ``http_json`` and keeps what it was asked."""
+
+    def __init__(self, *answers: dict[str, Any]) -> None:
+        self.answers = list(answers)
+        self.asked: list[tuple[str, str, dict[str, Any]]] = []
+
+    def __call__(self, method: str, url: str, **options: Any) -> dict[str, Any]:
+        self.asked.append((method, url, options))
+        return self.answers.pop(0)
+
+
+def instance(**fields: Any) -> dict[str, Any]:
+    return {
+        "task_id": "infer",
+        "map_index": 2,
+        "try_number": 1,
+        "scheduled_when": "2026-11-24T12:00:00Z",
+        "queued_when": "2026-11-24T12:00:01.500000Z",
+        "start_date": "2026-11-24T12:00:02Z",
+        "end_date": None,
+        "state": "running",
+        "pool": "default_pool",
+    } | fields
+
+
+def page(*instances: dict[str, Any], total: int | None = None) -> dict[str, Any]:
+    return {
+        "task_instances": list(instances),
+        "total_entries": len(instances) if total is None else total,
+    }
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Server:
+    server = Server()
+    monkeypatch.setattr(airflow_api, "http_json", server)
+    return server
+
+
+def test_times_of_a_mapped_task(server: Server) -> None:
+    server.answers = [page(instance())]
+
+    (times,) = AirflowApi("http://airflow").task_times("dag", "run")
+
+    assert (times.task_id, times.map_index, times.try_number, times.state) == ("infer", 2, 1, "running")
+    assert times.queued_at is not None
+    assert times.scheduled_at is not None
+    assert (times.queued_at - times.scheduled_at).total_seconds() == 1.5
+    assert times.ended_at is None
+
+
+def test_ids_are_percent_encoded_and_the_prefix_is_kept(server: Server) -> None:
+    server.answers = [page()]
+
+    AirflowApi("https://host/airflow/").task_times("dag/ü", "manual__2026-11-24T12:00:00+00:00")
+
+    url = server.asked[0][1]
+    assert url.startswith(
+        "https://host/airflow/api/v2/dags/dag%2F%C3%BC/dagRuns/manual__2026-11-24T12%3A00%3A00%2B"
+    )
+
+
+def test_all_pages_are_read(server: Server) -> None:
+    server.answers = [page(*[instance()] * 100, total=150), page(*[instance()] * 50, total=150)]
+
+    assert len(AirflowApi("http://airflow").task_times("dag", "run")) == 150
+    assert "offset=0" in server.asked[0][1]
+    assert "offset=100" in server.asked[1][1]
+
+
+def test_an_empty_page_ends_the_list_whatever_the_total_says(server: Server) -> None:
+    server.answers = [page(instance(), total=5), page(total=5)]
+
+    assert len(AirflowApi("http://airflow").task_times("dag", "run")) == 1
+
+
+def test_a_token_is_got_once_for_user_and_password(server: Server) -> None:
+    server.answers = [{"access_token": "secret"}, page(), page()]
+    api = AirflowApi("http://airflow", username="me", password="pw")
+
+    api.task_times("dag", "run")
+    api.task_times("dag", "run")
+
+    method, url, options = server.asked[0]
+    assert (method, url, options["body"]) == (
+        "POST",
+        "http://airflow/auth/token",
+        {"username": "me", "password": "pw"},
+    )
+    assert [asked[2].get("token") for asked in server.asked[1:]] == ["secret", "secret"]
+
+
+def test_a_given_token_is_used_as_it_is(server: Server) -> None:
+    server.answers = [page()]
+
+    AirflowApi("http://airflow", token=" secret\n", username="me").task_times("dag", "run")
+
+    assert [(asked[0], asked[2]["token"]) for asked in server.asked] == [("GET", "secret")]
+
+
+def test_credentials_in_the_url_are_used_but_not_kept_there(server: Server) -> None:
+    server.answers = [{"access_token": "secret"}, page()]
+    api = AirflowApi("http://me:p%40ss@host:8080/")
+
+    api.task_times("dag", "run")
+
+    assert api.url == "http://host:8080"
+    assert server.asked[0][2]["body"] == {"username": "me", "password": "p@ss"}
+
+
+def test_an_answer_without_token_is_an_error(server: Server) -> None:
+    server.answers = [{"detail": "no"}]
+
+    with pytest.raises(AirflowApiError, match=r"/auth/token answered no access_token"):
+        AirflowApi("http://airflow", username="me").task_times("dag", "run")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"task_instances": None, "total_entries": 0},
+        {"task_instances": [{}], "total_entries": 1},
+        {"task_instances": ["x"], "total_entries": 1},
+        {"task_instances": [instance(start_date="yesterday")], "total_entries": 1},
+        {"task_instances": [instance()], "total_entries": "many"},
+    ],
+)
+def test_an_answer_of_another_form_is_an_error(server: Server, answer: dict[str, Any]) -> None:
+    server.answers = [answer]
+
+    with pytest.raises(AirflowApiError, match="answered in an unknown form"):
+        AirflowApi("http://airflow").task_times("dag", "run")
+
+
+def test_an_unreadable_url_is_an_error() -> None:
+    with pytest.raises(AirflowApiError, match="cannot be read"):
+        AirflowApi("http://[::1")
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://host", "airflow:8080", ""])
+def test_only_http_is_spoken(url: str) -> None:
+    with pytest.raises(AirflowApiError, match=r"is not an http:// or https:// address"):
+        AirflowApi(url).task_times("dag", "run")
+
+
+@pytest.mark.parametrize("token", ["se cret", "se\ncret", "sécret"])
+def test_an_impossible_token_is_refused_without_showing_it(token: str) -> None:
+    with pytest.raises(AirflowApiError, match="token has spaces") as caught:
+        AirflowApi("http://airflow", token=token)
+
+    assert "cret" not in str(caught.value)
