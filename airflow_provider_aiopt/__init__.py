@@ -1,3 +1,50 @@
-"""Apache Airflow provider that runs AI pipelines at the machine's limit and accounts for every second."""
+"""Apache Airflow provider that runs AI pipelines at the machine's limit and accounts for every second.
+
+The names below are imported when they are first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_aiopt.decorators.timed_stage import timed_stage
+    from airflow_provider_aiopt.operators.inference import InferenceOperator
+    from airflow_provider_aiopt.operators.ingest import IngestOperator
+    from airflow_provider_aiopt.operators.postprocess import PostprocessOperator
+    from airflow_provider_aiopt.operators.preprocess import PreprocessOperator
+    from airflow_provider_aiopt.spec import PipelineSpec, load_spec
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "InferenceOperator",
+    "IngestOperator",
+    "PipelineSpec",
+    "PostprocessOperator",
+    "PreprocessOperator",
+    "__version__",
+    "load_spec",
+    "timed_stage",
+]
+
+_MODULES = {
+    "InferenceOperator": "operators.inference",
+    "IngestOperator": "operators.ingest",
+    "PipelineSpec": "spec",
+    "PostprocessOperator": "operators.postprocess",
+    "PreprocessOperator": "operators.preprocess",
+    "load_spec": "spec",
+    "timed_stage": "decorators.timed_stage",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -30,19 +30,28 @@
         └── NonFiniteOutputError               the model answered NaN or infinity for it
 
 Messages say what is wrong, where, what was found, what is allowed and what to do.  Those under
-:class:`RecordError` never fail a task on their own; every other one does, and a retry helps only where the
-message says so.
+:class:`RecordError` never fail a task on their own; every other one does.
 """
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class AioptError(Exception):
-    """Base class of all errors raised by ``airflow_provider_aiopt``."""
+    """Base class of all errors raised by ``airflow_provider_aiopt``.
+
+    :cvar retryable: whether running the same work again may succeed; operators fail at once where it is
+        False, whatever retries the task has left
+    """
+
+    retryable: ClassVar[bool] = True
 
 
 class SpecError(AioptError, ValueError):
     """The pipeline spec is wrong; the message lists every key at fault."""
+
+    retryable = False
 
 
 class MissingExtraError(AioptError, ImportError):
@@ -52,6 +61,8 @@ class MissingExtraError(AioptError, ImportError):
     :param extra: the extra of this distribution that brings it
     :param purpose: what it was needed for
     """
+
+    retryable = False
 
     def __init__(self, module: str, extra: str, purpose: str) -> None:
         super().__init__(
@@ -86,9 +97,13 @@ class ShardError(AioptError, ValueError):
 class AccountingError(AioptError, RuntimeError):
     """Records in are not results plus quarantined records."""
 
+    retryable = False
+
 
 class TooManyBadRecordsError(AioptError, RuntimeError):
     """More records are bad than ``execution.max_bad_fraction`` allows."""
+
+    retryable = False
 
 
 class ReportError(AioptError, ValueError):
@@ -101,6 +116,8 @@ class AirflowApiError(AioptError, RuntimeError):
 
 class ModelError(AioptError):
     """Base class of what can be wrong with a model."""
+
+    retryable = False
 
 
 class ModelNotFoundError(ModelError, FileNotFoundError):

@@ -33,12 +33,6 @@ CONFIG: dict[str, Any] = {
                 "Folder in which templates look for models made with ``aiopt model export``.",
                 "{AIRFLOW_HOME}/models",
             ),
-            "allowed_callables": _option(
-                "Comma-separated module prefixes from which a spec may name Python callables. "
-                "Empty means that a spec may name none.",
-                "",
-                example="mycompany.transforms,mycompany.datasets",
-            ),
             "max_shards": _option(
                 "Most shards that one run may be split into; it bounds task mapping and the size of XComs. "
                 "Keep it at or below ``[core] max_map_length``.",
@@ -46,7 +40,7 @@ CONFIG: dict[str, Any] = {
                 kind="integer",
             ),
             "shards": _option(
-                "Shards per run in the DAG templates: how many mapped tasks work side by side in each stage.",
+                "Shards per run in the DAG templates: how many mapped tasks work side by side in a stage.",
                 "2",
                 kind="integer",
             ),

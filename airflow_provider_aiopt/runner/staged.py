@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Sequence
 
 from airflow_provider_aiopt.data.manifest import ShardRef
-from airflow_provider_aiopt.exceptions import AioptError, ShardError
+from airflow_provider_aiopt.exceptions import ShardError
 from airflow_provider_aiopt.runner.accounting import check_bad_fraction
 from airflow_provider_aiopt.runner.context import RunContext, StageOutcome
 from airflow_provider_aiopt.runner.index import read_index
@@ -26,12 +25,9 @@ from airflow_provider_aiopt.stages.choose import (
 from airflow_provider_aiopt.stages.inference import InferenceStage
 from airflow_provider_aiopt.stages.postprocess import PostprocessStage
 from airflow_provider_aiopt.stages.preprocess import PreprocessStage
-from airflow_provider_aiopt.telemetry.metrics import emit_stage_report
+from airflow_provider_aiopt.telemetry.publish import publish_stage_report
 from airflow_provider_aiopt.telemetry.recorder import StageRecorder
 from airflow_provider_aiopt.telemetry.reports import STAGES, StageReport
-from airflow_provider_aiopt.telemetry.run_report import write_stage_report
-
-log = logging.getLogger(__name__)
 
 _Work = Callable[[RunContext, StageRecorder, Sequence[ShardRef]], tuple[ShardRef, ...]]
 
@@ -48,9 +44,10 @@ def run_stage(context: RunContext, stage: str, refs: Sequence[ShardRef] = ()) ->
     recorder = StageRecorder(context.spec.name, stage, shard=shard, task=context.task)
     try:
         with recorder:
+            _import_libraries()
             made = _WORK[stage](context, recorder, refs)
     finally:
-        _publish(context, recorder.report())
+        publish_stage_report(recorder.report(), context.workspace.root, context.metrics)
     return StageOutcome(made, recorder.report())
 
 
@@ -73,13 +70,10 @@ def run_pipeline(
     return tuple(reports)
 
 
-def _publish(context: RunContext, report: StageReport) -> None:
-    """Write and send the report; what fails here must not hide how the stage itself ended."""
-    try:
-        write_stage_report(context.workspace.root, report)
-    except AioptError as error:
-        log.warning("The report of stage %s was not written: %s", report.stage, error)
-    emit_stage_report(report, context.metrics)
+def _import_libraries() -> None:
+    """Import what every stage needs while the clock says busy: it is work, not waiting for storage."""
+    import numpy  # noqa: F401, ICN001
+    import pyarrow.parquet  # noqa: F401
 
 
 def _ingest(context: RunContext, recorder: StageRecorder, _: Sequence[ShardRef]) -> tuple[ShardRef, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from airflow_provider_aiopt.telemetry.catalogue import Metric
 from airflow_provider_aiopt.telemetry.names import dotted_name, tagged_name
@@ -19,7 +19,7 @@ _LARGEST_PORT = 65535
 
 
 class StatsdMetrics:
-    """Sends metrics over UDP.
+    """Sends metrics over UDP; a context manager that closes its socket.
 
     A server that cannot be resolved costs one warning and no metrics; one that does not listen costs nothing.
 
@@ -54,6 +54,20 @@ class StatsdMetrics:
         """Set a gauge."""
         if self._client is not None:
             self._client.gauge(self._name(metric, tags), value)
+
+    def close(self) -> None:
+        """Close the socket; what is sent afterwards is dropped."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def __enter__(self) -> Self:
+        """Return the sink itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the socket."""
+        self.close()
 
 
 def parse_address(address: str) -> tuple[str, int]:

@@ -1,0 +1,26 @@
+"""The deployment's options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+SECTION = "aiopt"
+
+
+def configuration() -> Any:
+    """Return Airflow's configuration as tasks see it."""
+    try:
+        from airflow.sdk.configuration import conf  # Airflow 3.2 and later
+    except ImportError:
+        from airflow.configuration import conf  # Airflow 3.1
+    return conf
+
+
+def option(name: str) -> str:
+    """Return an option of the section ``[aiopt]``; see ``airflow config list --section aiopt``."""
+    return str(configuration().get(SECTION, name))
+
+
+def int_option(name: str) -> int:
+    """Return an option of the section ``[aiopt]`` that is a whole number."""
+    return int(configuration().getint(SECTION, name))

@@ -1,0 +1,73 @@
+"""From Airflow's task context to the run of a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_aiopt.airflow.config import option
+from airflow_provider_aiopt.airflow.filesystems import resolve_with_connection
+from airflow_provider_aiopt.airflow.metrics import AirflowMetrics
+
+if TYPE_CHECKING:
+    from airflow_provider_aiopt.data.workspace import Workspace
+    from airflow_provider_aiopt.runner.context import RunContext
+    from airflow_provider_aiopt.spec.loading import SpecLike
+    from airflow_provider_aiopt.telemetry.reports import StageReport, TaskIdentity
+
+REPORT_KEY = "stage_report"
+"""XCom key under which a task leaves its stage report."""
+
+_XCOM_BYTES = 4096
+
+
+def task_identity(context: Mapping[str, Any]) -> TaskIdentity:
+    """Return which task instance *context* belongs to."""
+    from airflow_provider_aiopt.telemetry.reports import TaskIdentity
+
+    instance = context["ti"]
+    return TaskIdentity(
+        dag_id=instance.dag_id,
+        run_id=instance.run_id,
+        task_id=instance.task_id,
+        map_index=-1 if instance.map_index is None else instance.map_index,
+        try_number=max(1, instance.try_number),
+    )
+
+
+def open_workspace(task: TaskIdentity, uri: str | None = None) -> Workspace:
+    """Open the workspace of a task's DAG run.
+
+    :param uri: where it is; default ``[aiopt] work_dir`` / DAG id / run id
+    """
+    from airflow_provider_aiopt.data.workspace import Workspace
+
+    uri = uri or f"{option('work_dir').rstrip('/')}/{task.dag_id}/{task.run_id}"
+    return Workspace.open(uri, resolver=resolve_with_connection)
+
+
+def run_context(context: Mapping[str, Any], spec: SpecLike, workspace: str | None) -> RunContext:
+    """Build what a stage runs with from a task's context.
+
+    :param spec: the operator's spec
+    :param workspace: the operator's workspace, None for the default
+    :raises SpecError: if the spec is wrong
+    """
+    from airflow_provider_aiopt.runner.context import RunContext
+    from airflow_provider_aiopt.spec.loading import load_spec
+
+    task = task_identity(context)
+    return RunContext(
+        spec=load_spec(spec),
+        workspace=open_workspace(task, workspace),
+        resolver=resolve_with_connection,
+        metrics=AirflowMetrics(),
+        task=task,
+    )
+
+
+def push_report(context: Mapping[str, Any], report: StageReport) -> None:
+    """Leave *report* as an XCom, for the Airflow UI; what would make it large stays in the workspace."""
+    if len(report.model_dump_json()) > _XCOM_BYTES:
+        report = report.model_copy(update={"details": {}, "batch_sizes": {}})
+    context["ti"].xcom_push(key=REPORT_KEY, value=report.model_dump(mode="json"))

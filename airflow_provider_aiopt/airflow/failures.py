@@ -1,0 +1,30 @@
+"""Failing at once where a retry cannot help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def no_vain_retries() -> Iterator[None]:
+    """Turn this package's errors that would come again into one that makes Airflow skip the task's retries.
+
+    :raises AirflowFailException: in place of an error whose ``retryable`` is False
+    """
+    from airflow_provider_aiopt.exceptions import AioptError
+
+    try:
+        yield
+    except AioptError as error:
+        if error.retryable:
+            raise
+        raise _fail_exception()(f"{type(error).__name__}: {error}") from error
+
+
+def _fail_exception() -> type[Exception]:
+    try:
+        from airflow.sdk.exceptions import AirflowFailException  # Airflow 3.2 and later
+    except ImportError:
+        from airflow.exceptions import AirflowFailException  # Airflow 3.1
+    return AirflowFailException

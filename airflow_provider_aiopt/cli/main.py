@@ -1,0 +1,36 @@
+"""The entry point of ``aiopt``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from airflow_provider_aiopt import __version__
+from airflow_provider_aiopt.cli import model, report, run, spec
+from airflow_provider_aiopt.cli.command import Command, CommandGroup, add_to_parser
+from airflow_provider_aiopt.cli.exit_codes import guarded
+
+COMMANDS: tuple[Command | CommandGroup, ...] = (run.COMMAND, report.COMMAND, spec.GROUP, model.GROUP)
+"""Every command; ``airflow aiopt`` offers the same."""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Build the command line's parser."""
+    parser = argparse.ArgumentParser(
+        prog="aiopt",
+        description="Run AI pipelines and see where their time goes.",
+        epilog="Exit codes: 0 success, 1 failure (the message says what to do), 2 wrong usage.",
+    )
+    parser.add_argument("--version", action="version", version=f"aiopt {__version__}")
+    add_to_parser(parser, COMMANDS)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    :param argv: the arguments after the program's name; default: the process's own
+    :returns: the exit code
+    """
+    arguments = make_parser().parse_args(argv)
+    return guarded(arguments.run, arguments)

@@ -1,0 +1,126 @@
+"""``aiopt run``: a whole pipeline in this process, without Airflow."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow_provider_aiopt.cli.command import Command, argument
+from airflow_provider_aiopt.cli.exit_codes import ExitCode
+from airflow_provider_aiopt.exceptions import SpecError
+from airflow_provider_aiopt.telemetry.metrics import MetricsSink, NullMetrics
+from airflow_provider_aiopt.telemetry.reports import RunReport
+
+_DESCRIPTION = """\
+Run a pipeline's four stages in this process: the same code and the same results as in Airflow.
+
+A run that was killed goes on where it stopped when it is started again with the same --run-id.
+
+exit codes: 0 finished, 1 failed, 2 wrong usage
+"""
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from airflow_provider_aiopt.data.workspace import Workspace
+    from airflow_provider_aiopt.runner.context import RunContext
+    from airflow_provider_aiopt.runner.staged import run_pipeline
+    from airflow_provider_aiopt.spec.loading import load_spec
+    from airflow_provider_aiopt.telemetry.run_report import load_run_report
+
+    spec = load_spec(arguments.spec, overrides=dict(map(_override, arguments.set)))
+    run_id = arguments.run_id or datetime.now(UTC).strftime("run-%Y%m%dT%H%M%S.%fZ")
+    workspace = Workspace.open(f"{arguments.work_dir.rstrip('/')}/{spec.name}/{run_id}")
+    context = RunContext(spec=spec, workspace=workspace, metrics=_metrics(arguments.statsd))
+    run_pipeline(context, on_stage=_announce)
+    report = load_run_report(workspace.root)
+    if arguments.json:
+        from airflow_provider_aiopt.telemetry.export import json_text
+
+        sys.stdout.write(json_text(report))
+    else:
+        _print(report, workspace, limit=arguments.show)
+    return ExitCode.OK
+
+
+def _override(text: str) -> tuple[str, Any]:
+    import yaml
+
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise SpecError(f"--set takes KEY=VALUE, for example execution.shards=4; found {text!r}")
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise SpecError(f"--set {key}: {value!r} is not valid YAML: {error}") from None
+
+
+def _metrics(address: str | None) -> MetricsSink:
+    if address is None:
+        return NullMetrics()
+    from airflow_provider_aiopt.telemetry.statsd import StatsdMetrics, parse_address
+
+    try:
+        return StatsdMetrics(*parse_address(address))
+    except ValueError as error:
+        raise SpecError(f"--statsd: {error}") from None
+
+
+def _announce(stage: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"{stage} ...\n")
+
+
+def _print(report: RunReport, workspace: Any, *, limit: int) -> None:
+    from rich.console import Console
+
+    from airflow_provider_aiopt.cli.results import quarantine_table, results_table
+    from airflow_provider_aiopt.telemetry.table import stage_table
+
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    if report.results_uri and limit:
+        console.print(results_table(report.results_uri, limit=limit), end="\n\n")
+    if report.quarantined:
+        console.print(quarantine_table(workspace.quarantine, limit=limit or 1), end="\n\n")
+    console.print(stage_table(report), end="\n\n")
+    for title, uri in (("Results", report.results_uri), ("Workspace", workspace.uri)):
+        console.print(f"{title}: {uri}", markup=False, highlight=False, soft_wrap=True)
+
+
+COMMAND = Command(
+    name="run",
+    help="run a pipeline here, without Airflow",
+    description=_DESCRIPTION,
+    run=_run,
+    arguments=(
+        argument("spec", metavar="SPEC", help="pipeline spec, a YAML or JSON file"),
+        argument(
+            "--set",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            help="replace a value of the spec, for example execution.shards=4; may be repeated",
+        ),
+        argument(
+            "--work-dir",
+            default="runs",
+            metavar="DIR",
+            help="folder or URL that keeps the runs, as pipeline name / run id (default: runs)",
+        ),
+        argument(
+            "--run-id",
+            metavar="ID",
+            help="name of the run; give an earlier one's to resume it (default: new)",
+        ),
+        argument(
+            "--show",
+            type=int,
+            default=10,
+            metavar="N",
+            help="print the first N results (default: 10, 0: none)",
+        ),
+        argument("--json", action="store_true", help="print the run report as JSON and nothing else"),
+        argument("--statsd", metavar="HOST:PORT", help="send the stages' metrics to this StatsD server"),
+    ),
+)

@@ -1,0 +1,92 @@
+"""What the four stage operators have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+
+from airflow_provider_aiopt.airflow.context import push_report, run_context
+from airflow_provider_aiopt.airflow.failures import no_vain_retries
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_aiopt.data.manifest import ShardRef
+    from airflow_provider_aiopt.runner.context import RunContext, StageOutcome
+    from airflow_provider_aiopt.spec.loading import SpecLike
+
+
+class StageOperator(BaseOperator):
+    """Runs one stage of a pipeline.
+
+    :param spec: the pipeline: a mapping, a :class:`~airflow_provider_aiopt.spec.PipelineSpec`, or the path of
+        a YAML or JSON file; mappings and paths are templated
+    :param workspace: folder or URL of the run's shards, reports and results (templated); default
+        ``[aiopt] work_dir`` / DAG id / run id
+    """
+
+    template_fields: Sequence[str] = ("spec", "workspace")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"spec": "json"}
+    ui_color = "#e8f0fe"
+
+    stage: ClassVar[str]
+
+    def __init__(self, *, spec: SpecLike, workspace: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.spec = spec
+        self.workspace = workspace
+
+    def _run_stage(self, context: Context, refs: Sequence[ShardRef]) -> StageOutcome:
+        from airflow_provider_aiopt.runner.staged import run_stage
+
+        with no_vain_retries():
+            outcome = run_stage(self._run_context(context), self.stage, refs)
+        push_report(context, outcome.report)
+        return outcome
+
+    def _run_context(self, context: Context) -> RunContext:
+        return run_context(context, self.spec, self.workspace)
+
+
+class ShardOperator(StageOperator):
+    """Runs one stage on shards that an earlier stage made.
+
+    :param shard: the earlier task's output: one reference such as ``"ingest/00000"`` when mapped with
+        ``.expand(shard=...)``, else all of them (templated)
+    """
+
+    template_fields: Sequence[str] = ("spec", "workspace", "shard")
+
+    def __init__(self, *, shard: str | Sequence[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.shard = shard
+
+    def execute(self, context: Context) -> Any:
+        """Run the stage.
+
+        :returns: references to the shards it made: one where one was given, else a list
+        """
+        outcome = self._run_stage(context, parse_refs(self.shard))
+        refs = [str(ref) for ref in outcome.refs]
+        return refs[0] if isinstance(self.shard, str) else refs
+
+
+def parse_refs(value: Any) -> list[ShardRef]:
+    """Read the shard references in an XCom, which may be one, several, or lists from several mapped tasks.
+
+    :raises ShardError: if it holds anything else
+    """
+    from airflow_provider_aiopt.data.manifest import ShardRef
+    from airflow_provider_aiopt.exceptions import ShardError
+
+    if isinstance(value, str):
+        return [ShardRef.parse(value)]
+    if not isinstance(value, Sequence):
+        raise ShardError(
+            f"shard must hold references like 'ingest/00000'; found {value!r}. Pass the output of the stage "
+            "before: shard=ingest.output"
+        )
+    # Slicing fetches the XComs of all mapped tasks in one request; iterating would take one for each.
+    return [ref for item in value[:] for ref in parse_refs(item)]

@@ -1,0 +1,35 @@
+"""Ingestion as an Airflow operator."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_aiopt.airflow.config import int_option
+from airflow_provider_aiopt.operators.base import StageOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class IngestOperator(StageOperator):
+    """Reads the source's records into shards.
+
+    The result is a list of shard references to hand, or to map, to :class:`PreprocessOperator`.
+
+    :param spec: see :class:`~airflow_provider_aiopt.operators.base.StageOperator`
+    :param workspace: see there
+    """
+
+    stage = "ingest"
+
+    def execute(self, context: Context) -> list[str]:
+        """Run the stage.
+
+        :returns: references to the shards
+        """
+        from airflow_provider_aiopt.exceptions import SpecError
+
+        shards, allowed = self._run_context(context).spec.execution.shards, int_option("max_shards")
+        if shards > allowed:
+            raise SpecError(f"execution.shards is {shards}; [aiopt] max_shards allows {allowed}")
+        return [str(ref) for ref in self._run_stage(context, ()).refs]
