@@ -7,10 +7,13 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-from airflow_provider_aiopt.telemetry.catalogue import Metric
+from airflow_provider_aiopt.telemetry.catalogue import CATALOGUE, Metric
 
 MAX_NAME = 250
 """Most characters that Airflow accepts in a metric's name, tags in the name included."""
+
+# The same for all metrics and both forms of name, so that a long id is shortened alike everywhere.
+_ROOM = MAX_NAME - max(len(metric.name) + sum(len(f",{tag}=") for tag in metric.tags) for metric in CATALOGUE)
 
 _FORBIDDEN = re.compile(r"[^a-zA-Z0-9_.-]")
 _DIGEST = 8  # hexadecimal digits: enough to tell apart the DAGs and tasks of one deployment
@@ -40,7 +43,7 @@ def dotted_name(metric: Metric, tags: Mapping[str, str]) -> str:
     :param tags: a value for each of its tags
     :returns: for example ``ai_pipeline.stage.duration.my_dag.my_task.inference``
     """
-    values = fit([tags[tag] for tag in metric.tags], MAX_NAME - len(metric.name) - len(metric.tags))
+    values = fit([tags[tag] for tag in metric.tags], _ROOM)
     return ".".join([metric.name, *values])
 
 
@@ -52,8 +55,7 @@ def safe_tags(metric: Metric, tags: Mapping[str, str]) -> dict[str, str]:
     :param metric: a metric of the catalogue
     :param tags: a value for each of its tags
     """
-    keys = sum(len(f",{tag}=") for tag in metric.tags)
-    values = fit([tags[tag] for tag in metric.tags], MAX_NAME - len(metric.name) - keys, keep_dots=True)
+    values = fit([tags[tag] for tag in metric.tags], _ROOM, keep_dots=True)
     return dict(zip(metric.tags, values, strict=True))
 
 
