@@ -53,8 +53,8 @@ CONFIG: dict[str, Any] = {
                 "default_pool",
             ),
             "inference_pool": _option(
-                "Airflow pool of the inference tasks in the DAG templates. Give it as many slots as there are "
-                "devices, and include deferred tasks.",
+                "Airflow pool of the inference tasks in the DAG templates. Give it as many slots as there "
+                "are devices, and include deferred tasks.",
                 "default_pool",
             ),
         },

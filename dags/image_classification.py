@@ -22,7 +22,7 @@ DOC = """
 an `inference` task of its own, and `postprocess` writes one Parquet file per shard with the columns `id`,
 `uri`, `sha256`, `label`, `score` and `top_k`.
 
-* **Where the time went**: `aiopt report image_classification/RUN_ID`, or the XCom `stage_report` of each task.
+* **Where the time went**: `aiopt report image_classification/RUN_ID`, or each task's XCom `stage_report`.
 * **Bad photographs** never fail the run: they are in `quarantine/` of the run's workspace, with the reason.
   Lower `max_bad_fraction` to make too many of them an error.
 * **How much runs at once**: `shards` (tasks per stage), `[aiopt] max_active_runs`, and the pools

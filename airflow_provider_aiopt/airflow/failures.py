@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 
 
 @contextmanager
@@ -24,7 +25,8 @@ def no_vain_retries() -> Iterator[None]:
 
 def _fail_exception() -> type[Exception]:
     try:
-        from airflow.sdk.exceptions import AirflowFailException  # Airflow 3.2 and later
-    except ImportError:
-        from airflow.exceptions import AirflowFailException  # Airflow 3.1
-    return AirflowFailException
+        exceptions = import_module("airflow.sdk.exceptions")
+        found: type[Exception] = exceptions.AirflowFailException
+    except AttributeError:  # Airflow 3.1
+        found = import_module("airflow.exceptions").AirflowFailException
+    return found

@@ -11,7 +11,7 @@ from airflow_provider_aiopt.airflow.context import push_report, run_context
 from airflow_provider_aiopt.airflow.failures import no_vain_retries
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Context, XComArg
 
     from airflow_provider_aiopt.data.manifest import ShardRef
     from airflow_provider_aiopt.runner.context import RunContext, StageOutcome
@@ -59,7 +59,7 @@ class ShardOperator(StageOperator):
 
     template_fields: Sequence[str] = ("spec", "workspace", "shard")
 
-    def __init__(self, *, shard: str | Sequence[str], **kwargs: Any) -> None:
+    def __init__(self, *, shard: str | Sequence[str] | XComArg, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.shard = shard
 
