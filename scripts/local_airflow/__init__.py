@@ -2,6 +2,7 @@
 
 from local_airflow.client import AirflowClient
 from local_airflow.errors import (
+    TAIL_LINES,
     ApiError,
     ComponentExitedError,
     DagUnavailableError,
@@ -14,6 +15,7 @@ from local_airflow.instance import COMPONENTS, LocalAirflow
 
 __all__ = [
     "COMPONENTS",
+    "TAIL_LINES",
     "AirflowClient",
     "ApiError",
     "ComponentExitedError",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -228,6 +227,13 @@ def _is_after(timestamp: str | None, since: datetime | None) -> bool:
 def _log_line(event: Any) -> str:
     if isinstance(event, str):
         return event
-    extra = {name: value for name, value in event.items() if name not in ("timestamp", "event", "level")}
     line = f"{event.get('timestamp') or ''} {event.get('level', '')} {event['event']}".strip()
-    return f"{line} {json.dumps(extra)}" if extra else line
+    causes = [
+        f"  {error['exc_type']}: {error['exc_value']}{_place(error['frames'])}"
+        for error in event.get("error_detail") or ()
+    ]
+    return "\n".join([line, *causes])
+
+
+def _place(frames: Sequence[Mapping[str, Any]]) -> str:
+    return f" ({frames[-1]['filename']}:{frames[-1]['lineno']})" if frames else ""

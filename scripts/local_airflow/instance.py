@@ -122,6 +122,13 @@ class LocalAirflow(AirflowClient):
         self._launch(component)
         self._wait_until_healthy([component], since, time.monotonic() + self._start_timeout)
 
+    def watch(self, seconds: float) -> None:
+        """Wait for so many seconds, or until something happens to a component.
+
+        :raises ComponentExitedError: if one ended although nobody had asked it to
+        """
+        self.supervisor.watch(seconds)
+
     def pids(self) -> dict[str, int]:
         """Return the process id of each component that runs."""
         return dict(self.supervisor.pids)

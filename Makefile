@@ -1,0 +1,89 @@
+# Everything a contributor runs. `make` alone lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+
+# What is installed is named by what it was installed from: an unchanged checkout installs nothing again.
+KEY := $(shell cat pyproject.toml constraints.txt 2>/dev/null | cksum | tr ' ' '-')
+INSTALLED := $(VENV)/.installed
+DEMO := $(INSTALLED)/demo-$(KEY)
+TEST := $(INSTALLED)/test-$(KEY)
+MODELS := $(INSTALLED)/models-$(KEY)
+
+# Real weights and the exporters, several gigabytes: only where no test may be skipped, as in CI.
+ifeq ($(AIOPT_REQUIRE_ALL),1)
+TEST_NEEDS := $(TEST) $(MODELS)
+else
+TEST_NEEDS := $(TEST)
+endif
+
+KEEP ?=
+DEMO_ARGS := $(if $(filter-out 0,$(KEEP)),--keep)
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.SHELLFLAGS := -eu -c
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: demo
+demo: $(DEMO) ## Classify six photographs on a real Airflow and say where the time went (KEEP=1: leave it running)
+	@$(BIN)/python scripts/demo.py $(DEMO_ARGS)
+
+.PHONY: test
+test: $(TEST_NEEDS) ## Run all tests (PYTEST_ARGS="-k name" for some; AIOPT_REQUIRE_ALL=1 so that none is skipped)
+	@$(BIN)/pytest $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: $(TEST) ## Check style, types and the layers
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(TEST) ## Format the sources and fix what can be fixed
+	$(BIN)/ruff check --fix --exit-zero
+	$(BIN)/ruff format
+
+.PHONY: install
+install: $(TEST) ## Make .venv with everything but the model exporters
+
+.PHONY: constraints
+constraints: | $(UV) ## Pin the newest versions of all dependencies in constraints.txt
+	@echo '# The versions that development, the demo and CI use. Made by: make constraints' > constraints.new
+	@echo '-e .' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
+		--no-header --no-annotate --no-emit-index-url --no-emit-package airflow-provider-aiopt \
+		--group demo --group test --group models - | grep -v '^#' >> constraints.new
+	@mv constraints.new constraints.txt
+
+.PHONY: clean
+clean: ## Remove .venv, the demo's files and all caches
+	rm -rf $(VENV) .demo build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || \
+		{ echo "There is no $(PYTHON). Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is $$($(PYTHON) --version 2>&1), but 3.11 or newer is needed: make PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(PYTHON) has no venv module. On Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(UV): | $(BIN)/python
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(INSTALLED)/%-$(KEY): | $(UV)
+	@test -f constraints.txt || { echo "constraints.txt is missing: git checkout constraints.txt" >&2; exit 1; }
+	@echo "Installing the group '$*'"
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(UV) pip install --quiet -c constraints.txt --group $* -e .
+	@mkdir -p $(INSTALLED)
+	@rm -f $(INSTALLED)/$*-*
+	@touch $@
