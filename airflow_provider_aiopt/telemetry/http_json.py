@@ -17,7 +17,8 @@ _EXCERPT = 200
 
 _REMEDIES = {
     401: "Give a valid token, or a user name and password",
-    403: "Ask for read access to this DAG's runs and task instances, or use another user",
+    # Airflow answers 403 to a token that is invalid or has expired, too.
+    403: "Get a new token, or ask for read access to this DAG's runs and task instances",
     404: "Check the URL (with its path prefix, without /api/v2) and that the DAG run still exists",
 }
 

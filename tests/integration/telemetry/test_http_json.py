@@ -83,7 +83,7 @@ def test_a_body_is_sent_as_json(server: Server) -> None:
     ("status", "remedy"),
     [
         (401, "Give a valid token, or a user name and password"),
-        (403, "Ask for read access to this DAG's runs"),
+        (403, "Get a new token, or ask for read access to this DAG's runs"),
         (404, "Check the URL"),
         (500, "Look into the API server's log"),
     ],
