@@ -62,7 +62,7 @@ class AccuracyGate:
         :raises ModelAccuracyError: naming each limit that is passed
         """
         measured = (
-            ("--max-disagreement", 1 - evaluation.agreement, self.max_disagreement),
+            ("--max-disagreement", round(1 - evaluation.agreement, 9), self.max_disagreement),
             ("--max-score-error", evaluation.max_score_error, self.max_score_error),
             ("--max-mean-score-error", evaluation.mean_score_error, self.max_mean_score_error),
         )
