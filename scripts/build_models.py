@@ -1,0 +1,84 @@
+"""Build the models that ship with the package again, from weights and photographs in installed packages.
+
+Usage: ``python scripts/build_models.py [--output DIR]``, with the dependency group ``models`` installed.
+Does what the two commands do that the models' cards name, and puts the result into
+``airflow_provider_aiopt/models``.  No photograph is used both to calibrate and to judge.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from airflow_provider_aiopt.optimize.export import export_model
+from airflow_provider_aiopt.optimize.quantize import QuantizeOptions, QuantizeReport, quantize_model
+from airflow_provider_aiopt.optimize.summary import quantize_table
+
+ROOT = Path(__file__).resolve().parent.parent
+SHIPPED = ROOT / "airflow_provider_aiopt" / "models"
+HELD_OUT = ROOT / "examples" / "photographs"
+
+CALIBRATION = (
+    "astronaut.png",
+    "brick.png",
+    "camera.png",
+    "cell.png",
+    "clock_motion.png",
+    "coins.png",
+    "grass.png",
+    "gravel.png",
+    "hubble_deep_field.jpg",
+    "ihc.png",
+    "moon.png",
+    "motorcycle_right.png",
+    "retina.jpg",
+)
+"""Photographs of scikit-image to calibrate with; :data:`HELD_OUT` has the other ones to judge by."""
+
+FP32 = "efficientnet_lite0"
+INT8 = "efficientnet_lite0_int8"
+
+
+def lay_out_photographs(scratch: Path) -> None:
+    """Copy the photographs to calibrate with into ``calibration`` below *scratch*."""
+    found = importlib.util.find_spec("skimage")
+    if found is None or not found.submodule_search_locations:
+        sys.exit("The calibration photographs come from scikit-image: uv pip install --group models")
+    source = Path(found.submodule_search_locations[0]) / "data"
+    target = scratch / "calibration"
+    target.mkdir()
+    for name in CALIBRATION:
+        shutil.copyfile(source / name, target / name)
+
+
+def build(output: Path) -> QuantizeReport:
+    """Build the shipped models below *output*.
+
+    :param output: a folder of model folders
+    """
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        lay_out_photographs(scratch)
+        export_model("efficientnet-lite0", scratch / FP32)
+        return quantize_model(
+            QuantizeOptions(
+                model=scratch / FP32,
+                output=output / INT8,
+                calibration=scratch / "calibration",
+                evaluation=HELD_OUT,
+            )
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Build the models that ship with the package again.")
+    parser.add_argument(
+        "--output", type=Path, default=SHIPPED, help="where to put them (default: the package)"
+    )
+    Console().print(quantize_table(build(parser.parse_args().output)))
