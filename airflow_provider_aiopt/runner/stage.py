@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from airflow_provider_aiopt.data.records import BadRecord
 from airflow_provider_aiopt.data.shards import BatchWriter, parquet_writer, read_batches, shard_writer
 from airflow_provider_aiopt.runner.accounting import check_balance
 from airflow_provider_aiopt.runner.context import RunContext
+from airflow_provider_aiopt.runner.fingerprints import derived
 from airflow_provider_aiopt.runner.results import results_folder
 from airflow_provider_aiopt.stages.base import Stage
 from airflow_provider_aiopt.telemetry.recorder import StageRecorder
@@ -26,8 +26,7 @@ class ShardRunner:
     """Runs one stage shard by shard; finished shards are left alone.
 
     :param context: the run
-    :param recorder: accounts for the stage
-    :param name: the stage's name
+    :param recorder: accounts for the stage, and names it
     :param settings: what the stage's results depend on beside its input, as text
     :param make_stage: loads the stage; called at most once, when a shard really needs work
     """
@@ -36,20 +35,19 @@ class ShardRunner:
         self,
         context: RunContext,
         recorder: StageRecorder,
-        name: str,
         *,
         settings: str,
         make_stage: Callable[[], Stage],
     ) -> None:
         self._context = context
         self._recorder = recorder
-        self._name = name
+        self._name = recorder.stage
         self._settings = settings
         self._make_stage = make_stage
         self._stage: Stage | None = None
-        self._makes_results = name == STAGES[-1]
+        self._makes_results = self._name == STAGES[-1]
         workspace = context.workspace
-        self._target = results_folder(context) if self._makes_results else workspace.stage(name)
+        self._target = results_folder(context) if self._makes_results else workspace.stage(self._name)
 
     def run(self, refs: Sequence[ShardRef]) -> tuple[ShardRef, ...]:
         """Work on the shards that *refs* name and return references to what was made of them."""
@@ -60,7 +58,7 @@ class ShardRunner:
     def _run_shard(self, ref: ShardRef) -> ShardRef:
         workspace, recorder = self._context.workspace, self._recorder
         given = workspace.manifest(ref)
-        fingerprint = hashlib.sha256(f"{self._settings}\0{given.fingerprint}".encode()).hexdigest()
+        fingerprint = derived(self._settings, given.fingerprint)
         manifest = self._finished(ShardRef(self._name, ref.shard), fingerprint)
         if manifest is not None:
             recorder.resumed_items += manifest.rows

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 
 from airflow_provider_aiopt.data.manifest import ShardRef
 from airflow_provider_aiopt.exceptions import ShardError
 from airflow_provider_aiopt.runner.accounting import check_bad_fraction
 from airflow_provider_aiopt.runner.context import RunContext, StageOutcome
+from airflow_provider_aiopt.runner.fingerprints import stage_settings
 from airflow_provider_aiopt.runner.index import read_index
 from airflow_provider_aiopt.runner.ingest import ingest
 from airflow_provider_aiopt.runner.results import remove_foreign_results, results_folder
 from airflow_provider_aiopt.runner.stage import ShardRunner
-from airflow_provider_aiopt.runtimes.files import find_model
+from airflow_provider_aiopt.runtimes.files import ModelFiles, find_model
 from airflow_provider_aiopt.runtimes.loading import load_model
 from airflow_provider_aiopt.stages.base import Stage
-from airflow_provider_aiopt.stages.choose import (
-    effective_postprocess,
-    effective_preprocess,
-    make_head,
-    make_transform,
-)
+from airflow_provider_aiopt.stages.choose import make_head, make_transform
 from airflow_provider_aiopt.stages.inference import InferenceStage
 from airflow_provider_aiopt.stages.postprocess import PostprocessStage
 from airflow_provider_aiopt.stages.preprocess import PreprocessStage
@@ -85,13 +80,11 @@ def _preprocess(
     context: RunContext, recorder: StageRecorder, refs: Sequence[ShardRef]
 ) -> tuple[ShardRef, ...]:
     files = find_model(context.spec.model, resolver=context.resolver)
-    settings = effective_preprocess(context.spec, files)
 
     def make_stage() -> Stage:
         return PreprocessStage(make_transform(context.spec, files), workers=context.workers)
 
-    key = settings.model_dump_json()
-    made = ShardRunner(context, recorder, "preprocess", settings=key, make_stage=make_stage).run(refs)
+    made = _run_shards(context, recorder, files, make_stage, refs)
     check_bad_fraction(context.workspace, context.spec.execution.max_bad_fraction)
     return made
 
@@ -109,10 +102,7 @@ def _inference(
         return InferenceStage(model.runtime, make_transform(spec, model.files), make_head(spec, model.files))
 
     recorder.details["model_sha256"] = files.sha256
-    head = effective_postprocess(spec, files).model_dump(include={"kind", "pooling", "output"})
-    settings = effective_preprocess(spec, files).model_dump(mode="json")
-    key = json.dumps([files.sha256, spec.model.runtime, spec.model.device, settings, head])
-    made = ShardRunner(context, recorder, "inference", settings=key, make_stage=make_stage).run(refs)
+    made = _run_shards(context, recorder, files, make_stage, refs)
     check_bad_fraction(context.workspace, spec.execution.max_bad_fraction)
     return made
 
@@ -120,24 +110,31 @@ def _inference(
 def _postprocess(
     context: RunContext, recorder: StageRecorder, refs: Sequence[ShardRef]
 ) -> tuple[ShardRef, ...]:
-    spec = context.spec
-    check_bad_fraction(context.workspace, spec.execution.max_bad_fraction)
-    files = find_model(spec.model, resolver=context.resolver)
-    folder = results_folder(context)
+    check_bad_fraction(context.workspace, context.spec.execution.max_bad_fraction)
+    files = find_model(context.spec.model, resolver=context.resolver)
 
     def make_stage() -> Stage:
-        return PostprocessStage(make_head(spec, files))
+        return PostprocessStage(make_head(context.spec, files))
 
-    key = effective_postprocess(spec, files).model_dump_json() + spec.sink.model_dump_json(
-        include={"uri", "compression"}
-    )
-    made = ShardRunner(context, recorder, "postprocess", settings=key, make_stage=make_stage).run(refs)
+    made = _run_shards(context, recorder, files, make_stage, refs)
     index = read_index(context.workspace.stage("ingest"))
     if index is None:
         raise ShardError(f"The workspace {context.workspace.uri} has no finished ingestion. Run ingest first")
+    folder = results_folder(context)
     remove_foreign_results(folder, index)
     recorder.details["results_uri"] = folder.uri
     return made
+
+
+def _run_shards(
+    context: RunContext,
+    recorder: StageRecorder,
+    files: ModelFiles,
+    make_stage: Callable[[], Stage],
+    refs: Sequence[ShardRef],
+) -> tuple[ShardRef, ...]:
+    settings = stage_settings(context.spec, files, recorder.stage)
+    return ShardRunner(context, recorder, settings=settings, make_stage=make_stage).run(refs)
 
 
 _WORK: dict[str, _Work] = {

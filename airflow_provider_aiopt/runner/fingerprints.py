@@ -1,0 +1,33 @@
+"""What a shard's content depends on, as digests: equal digests mean that the work need not be done again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from airflow_provider_aiopt.runtimes.files import ModelFiles
+from airflow_provider_aiopt.spec.pipeline import PipelineSpec
+from airflow_provider_aiopt.stages.choose import effective_postprocess, effective_preprocess
+
+
+def stage_settings(spec: PipelineSpec, files: ModelFiles, stage: str) -> str:
+    """Return, as text, what *stage* makes of its input depends on, beside the input.
+
+    :param files: the model's files
+    :param stage: ``preprocess``, ``inference`` or ``postprocess``
+    """
+    preprocess = effective_preprocess(spec, files).model_dump(mode="json")
+    postprocess = effective_postprocess(spec, files)
+    if stage == "preprocess":
+        return json.dumps(preprocess)
+    if stage == "inference":
+        # What of the output is kept is decided beside the model; how it becomes a result is not.
+        kept = postprocess.model_dump(include={"kind", "pooling", "output"})
+        return json.dumps([files.sha256, spec.model.runtime, spec.model.device, preprocess, kept])
+    sink = spec.sink.model_dump(mode="json", include={"uri", "compression"})
+    return json.dumps([postprocess.model_dump(mode="json"), sink])
+
+
+def derived(settings: str, given: str) -> str:
+    """Return the digest of what is made with *settings* of an input whose digest is *given*."""
+    return hashlib.sha256(f"{settings}\0{given}".encode()).hexdigest()
