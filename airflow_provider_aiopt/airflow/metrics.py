@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
+from airflow_provider_aiopt.airflow.config import configuration
 from airflow_provider_aiopt.telemetry.catalogue import Metric
 from airflow_provider_aiopt.telemetry.names import dotted_name, safe_tags
 
@@ -62,17 +63,9 @@ class AirflowMetrics:
     @cached_property
     def _has_tags(self) -> bool:
         """Whether the client keeps tags; asked in the order in which Airflow chooses its client."""
-        conf = _configuration()
+        conf = configuration()
         if conf.getboolean("metrics", "statsd_datadog_enabled", fallback=False):
             return bool(conf.getboolean("metrics", "statsd_datadog_metrics_tags", fallback=True))
         if conf.getboolean("metrics", "statsd_on", fallback=False):
             return bool(conf.getboolean("metrics", "statsd_influxdb_enabled", fallback=False))
         return bool(conf.getboolean("metrics", "otel_on", fallback=False))
-
-
-def _configuration() -> Any:
-    try:
-        from airflow.sdk.configuration import conf  # Airflow 3.2 and later
-    except ImportError:
-        from airflow.configuration import conf  # Airflow 3.1
-    return conf

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,8 +33,9 @@ def _run(arguments: argparse.Namespace) -> int:
     spec = load_spec(arguments.spec, overrides=dict(map(_override, arguments.set)))
     run_id = arguments.run_id or datetime.now(UTC).strftime("run-%Y%m%dT%H%M%S.%fZ")
     workspace = Workspace.open(f"{arguments.work_dir.rstrip('/')}/{spec.name}/{run_id}")
-    context = RunContext(spec=spec, workspace=workspace, metrics=_metrics(arguments.statsd))
-    run_pipeline(context, on_stage=_announce)
+    with _metrics(arguments.statsd) as metrics:
+        context = RunContext(spec=spec, workspace=workspace, metrics=metrics)
+        run_pipeline(context, on_stage=_announce)
     report = load_run_report(workspace.root)
     if arguments.json:
         from airflow_provider_aiopt.telemetry.export import json_text
@@ -56,9 +58,9 @@ def _override(text: str) -> tuple[str, Any]:
         raise SpecError(f"--set {key}: {value!r} is not valid YAML: {error}") from None
 
 
-def _metrics(address: str | None) -> MetricsSink:
+def _metrics(address: str | None) -> AbstractContextManager[MetricsSink]:
     if address is None:
-        return NullMetrics()
+        return nullcontext(NullMetrics())
     from airflow_provider_aiopt.telemetry.statsd import StatsdMetrics, parse_address
 
     try:
