@@ -1,13 +1,68 @@
-"""The commands of ``aiopt`` as ``airflow aiopt ...``."""
+"""The commands of ``aiopt`` as ``airflow aiopt ...``.
+
+Airflow asks for them at every call of ``airflow``, so nothing heavy may be imported here.  Airflow 3.1 asks no
+provider for commands: there only ``aiopt`` itself is to be had.
+"""
 
 from __future__ import annotations
 
+import argparse
+import sys
 from typing import TYPE_CHECKING
 
+from airflow_provider_aiopt.cli.command import Argument, Command, CommandGroup
+
 if TYPE_CHECKING:
-    from airflow.cli.cli_config import CLICommand
+    from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand
 
 
-def get_aiopt_cli_commands() -> list[CLICommand]:
+def get_aiopt_cli_commands() -> list[GroupCommand]:
     """Return the command group that Airflow adds to its own command line."""
-    return []
+    from airflow_provider_aiopt.cli.main import COMMANDS, DESCRIPTION, EPILOG
+
+    whole = CommandGroup("aiopt", "Run AI pipelines and see where their time goes", COMMANDS)
+    return [_group(whole)._replace(description=DESCRIPTION, epilog=EPILOG)]
+
+
+def _group(group: CommandGroup) -> GroupCommand:
+    from airflow.cli.cli_config import GroupCommand
+
+    members = tuple(
+        _group(item) if isinstance(item, CommandGroup) else _action(item) for item in group.commands
+    )
+    return GroupCommand(name=group.name, help=group.help, subcommands=members)
+
+
+def _action(command: Command) -> ActionCommand:
+    from airflow.cli.cli_config import ActionCommand
+
+    def func(arguments: argparse.Namespace) -> None:
+        sys.exit(_run(command, arguments))  # Airflow itself drops what a command returns
+
+    return ActionCommand(
+        name=command.name,
+        help=command.help,
+        description=command.description or None,
+        func=func,
+        args=tuple(map(_arg, command.arguments)),
+    )
+
+
+def _arg(argument: Argument) -> Arg:
+    from airflow.cli.cli_config import Arg
+
+    arg = Arg(flags=argument.flags)
+    arg.kwargs.update(argument.options)  # the constructor knows only some of argparse's options
+    return arg
+
+
+def _run(command: Command, arguments: argparse.Namespace) -> int:
+    """Run a command as this Airflow's own: with its work folder and its connections."""
+    from airflow_provider_aiopt.airflow.config import option
+    from airflow_provider_aiopt.airflow.filesystems import resolve_with_connection
+    from airflow_provider_aiopt.cli.exit_codes import guarded
+
+    if getattr(arguments, "work_dir", "") is None:
+        arguments.work_dir = option("work_dir")
+    arguments.resolver = resolve_with_connection
+    return guarded(command.run, arguments)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_provider_aiopt.data.folder import resolve_filesystem
+
 
 @dataclass(frozen=True, slots=True)
 class Argument:
@@ -58,7 +60,11 @@ def argument(*flags: str, **options: Any) -> Argument:
 
 
 def add_to_parser(parser: argparse.ArgumentParser, commands: tuple[Command | CommandGroup, ...]) -> None:
-    """Add *commands* as sub-commands of *parser*; the chosen one's ``run`` is left in ``namespace.run``."""
+    """Add *commands* as sub-commands of *parser*.
+
+    The chosen one's ``run`` is left in ``namespace.run``, and in ``namespace.resolver`` how it finds file
+    systems: by fsspec alone, where Airflow puts its own, which knows connections.
+    """
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in commands:
         if isinstance(command, CommandGroup):
@@ -73,4 +79,4 @@ def add_to_parser(parser: argparse.ArgumentParser, commands: tuple[Command | Com
         )
         for item in command.arguments:
             leaf.add_argument(*item.flags, **item.options)
-        leaf.set_defaults(run=command.run)
+        leaf.set_defaults(run=command.run, resolver=resolve_filesystem)

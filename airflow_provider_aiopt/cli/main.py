@@ -13,14 +13,13 @@ from airflow_provider_aiopt.cli.exit_codes import guarded
 COMMANDS: tuple[Command | CommandGroup, ...] = (run.COMMAND, report.COMMAND, spec.GROUP, model.GROUP)
 """Every command; ``airflow aiopt`` offers the same."""
 
+DESCRIPTION = "Run AI pipelines and see where their time goes."
+EPILOG = "Exit codes: 0 success, 1 failure (the message says what to do), 2 wrong usage."
+
 
 def make_parser() -> argparse.ArgumentParser:
     """Build the command line's parser."""
-    parser = argparse.ArgumentParser(
-        prog="aiopt",
-        description="Run AI pipelines and see where their time goes.",
-        epilog="Exit codes: 0 success, 1 failure (the message says what to do), 2 wrong usage.",
-    )
+    parser = argparse.ArgumentParser(prog="aiopt", description=DESCRIPTION, epilog=EPILOG)
     parser.add_argument("--version", action="version", version=f"aiopt {__version__}")
     add_to_parser(parser, COMMANDS)
     return parser
