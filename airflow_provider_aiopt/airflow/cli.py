@@ -1,7 +1,7 @@
 """The commands of ``aiopt`` as ``airflow aiopt ...``.
 
-Airflow asks for them at every call of ``airflow``, so nothing heavy may be imported here.  Airflow 3.1 asks no
-provider for commands: there only ``aiopt`` itself is to be had.
+Airflow asks for them at every call of ``airflow``, so nothing heavy may be imported here.  Airflow 3.1 asks
+no provider for commands: there only ``aiopt`` itself is to be had.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _action(command: Command) -> ActionCommand:
 def _arg(argument: Argument) -> Arg:
     from airflow.cli.cli_config import Arg
 
-    arg = Arg(flags=argument.flags)
+    arg: Arg = Arg(flags=argument.flags)  # type: ignore[no-untyped-call]
     arg.kwargs.update(argument.options)  # the constructor knows only some of argparse's options
     return arg
 

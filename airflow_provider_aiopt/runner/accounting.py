@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from airflow_provider_aiopt.data.manifest import ShardManifest, ShardRef
 from airflow_provider_aiopt.data.workspace import Workspace
 from airflow_provider_aiopt.exceptions import AccountingError, TooManyBadRecordsError
-from airflow_provider_aiopt.runner.index import RunIndex, read_index
+from airflow_provider_aiopt.runner.context import RunContext
+from airflow_provider_aiopt.runner.fingerprints import derived
+from airflow_provider_aiopt.runner.index import read_index
 from airflow_provider_aiopt.telemetry.reports import STAGES
 
 
@@ -22,18 +26,22 @@ def check_balance(manifest: ShardManifest) -> None:
         )
 
 
-def check_bad_fraction(workspace: Workspace, allowed: float) -> None:
+def check_bad_fraction(context: RunContext, settings: Mapping[str, str]) -> None:
     """Check the run's quarantined records so far against ``execution.max_bad_fraction``.
 
-    Only counts that are final enter: what is found too much now cannot become less.
+    Only counts that are final enter: what is found too much now cannot become less.  What an earlier attempt
+    left of another listing or other settings does not count.
 
-    :param allowed: share of all records, 0 to 1
+    :param context: the run
+    :param settings: what each stage after ingestion depends on, in order, as
+        :func:`~airflow_provider_aiopt.runner.fingerprints.stage_settings` has it
     :raises TooManyBadRecordsError: if there are more
     """
-    index = read_index(workspace.stage(STAGES[0]))
-    if index is None or not index.records or allowed >= 1:
+    workspace, allowed = context.workspace, context.spec.execution.max_bad_fraction
+    index = read_index(workspace.stage(STAGES[0])) if allowed < 1 else None
+    if index is None or not index.records:
         return
-    bad = sum(_bad(workspace, shard) for shard in index.shards)
+    bad = sum(_bad(workspace, shard, settings) for shard in index.shards)
     if bad > allowed * index.records:
         raise TooManyBadRecordsError(
             f"{bad} of {index.records} records ({bad / index.records:.1%}) are in quarantine; "
@@ -42,22 +50,12 @@ def check_bad_fraction(workspace: Workspace, allowed: float) -> None:
         )
 
 
-def check_complete(workspace: Workspace, index: RunIndex, refs: tuple[ShardRef, ...]) -> None:
-    """Check that references cover the run's shards, each once.
-
-    :raises AccountingError: if a shard is missing, foreign or named twice
-    """
-    given = sorted(ref.shard for ref in refs)
-    if given != sorted(index.shards):
-        raise AccountingError(
-            f"The run in {workspace.uri} has the shards {', '.join(index.shards) or 'none'}, but "
-            f"{', '.join(given) or 'none'} were given: each must be given once"
-        )
-
-
-def _bad(workspace: Workspace, shard: str) -> int:
+def _bad(workspace: Workspace, shard: str, settings: Mapping[str, str]) -> int:
     """Return how many records of *shard* are in quarantine, by the last stage that finished it."""
-    for stage in reversed(STAGES):
-        if manifest := workspace.find_manifest(ShardRef(stage, shard)):
-            return manifest.bad
-    return 0
+    found = workspace.manifest(ShardRef(STAGES[0], shard))
+    for stage, text in settings.items():
+        later = workspace.find_manifest(ShardRef(stage, shard))
+        if later is None or later.fingerprint != derived(text, found.fingerprint):
+            break
+        found = later
+    return found.bad

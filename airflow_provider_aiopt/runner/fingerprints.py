@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 
-from airflow_provider_aiopt.runtimes.files import ModelFiles
+from airflow_provider_aiopt.runtimes.files import ModelFiles, file_sha256, read_labels
 from airflow_provider_aiopt.spec.pipeline import PipelineSpec
+from airflow_provider_aiopt.spec.preprocess import TextPreprocessSpec
 from airflow_provider_aiopt.stages.choose import effective_postprocess, effective_preprocess
 
 
@@ -16,16 +17,20 @@ def stage_settings(spec: PipelineSpec, files: ModelFiles, stage: str) -> str:
     :param files: the model's files
     :param stage: ``preprocess``, ``inference`` or ``postprocess``
     """
-    preprocess = effective_preprocess(spec, files).model_dump(mode="json")
+    transform = effective_preprocess(spec, files)
+    preprocess = transform.model_dump(mode="json")
     postprocess = effective_postprocess(spec, files)
     if stage == "preprocess":
-        return json.dumps(preprocess)
+        if not isinstance(transform, TextPreprocessSpec):
+            return json.dumps(preprocess)
+        return json.dumps([preprocess, file_sha256(files.local(transform.tokenizer))])
     if stage == "inference":
         # What of the output is kept is decided beside the model; how it becomes a result is not.
         kept = postprocess.model_dump(include={"kind", "pooling", "output"})
         return json.dumps([files.sha256, spec.model.runtime, spec.model.device, preprocess, kept])
     sink = spec.sink.model_dump(mode="json", include={"uri", "compression"})
-    return json.dumps([postprocess.model_dump(mode="json"), sink])
+    labels = read_labels(spec.model, files) if postprocess.kind == "classification" else None
+    return json.dumps([postprocess.model_dump(mode="json"), labels, sink])
 
 
 def derived(settings: str, given: str) -> str:

@@ -10,6 +10,7 @@ from airflow_provider_aiopt.data.source import Source
 from airflow_provider_aiopt.runner.accounting import check_bad_fraction, check_balance
 from airflow_provider_aiopt.runner.context import RunContext
 from airflow_provider_aiopt.runner.index import RunIndex, open_source, write_index
+from airflow_provider_aiopt.runner.results import forget_earlier_run
 from airflow_provider_aiopt.stages.ingest import NAME, IngestStage
 from airflow_provider_aiopt.telemetry.recorder import StageRecorder
 
@@ -33,8 +34,11 @@ def ingest(context: RunContext, recorder: StageRecorder) -> tuple[ShardRef, ...]
         runner = _IngestRunner(context, recorder, source, stage)
         cuts = _cuts(records, min(context.spec.execution.shards, records))
         refs = tuple(runner.run(shard_name(number), bounds) for number, bounds in enumerate(cuts))
-    write_index(folder, RunIndex(records=recorder.items_in, shards=tuple(ref.shard for ref in refs)))
-    check_bad_fraction(context.workspace, context.spec.execution.max_bad_fraction)
+    index = RunIndex(records=recorder.items_in, shards=tuple(ref.shard for ref in refs))
+    with recorder.phase("wait_output"):
+        forget_earlier_run(context.workspace, index)
+        write_index(folder, index)
+    check_bad_fraction(context, {})
     return refs
 
 

@@ -1,10 +1,13 @@
-"""Where a run's results go: one Parquet file per shard."""
+"""Where a run's results go, one Parquet file per shard, and what is removed when a run begins anew."""
 
 from __future__ import annotations
 
 from airflow_provider_aiopt.data.folder import Folder
+from airflow_provider_aiopt.data.workspace import Workspace
 from airflow_provider_aiopt.runner.context import RunContext
 from airflow_provider_aiopt.runner.index import RunIndex
+from airflow_provider_aiopt.telemetry.reports import STAGES
+from airflow_provider_aiopt.telemetry.run_report import remove_stage_reports
 
 
 def results_folder(context: RunContext) -> Folder:
@@ -18,6 +21,18 @@ def results_folder(context: RunContext) -> Folder:
         storage_options=sink.storage_options,
         resolver=context.resolver,
     )
+
+
+def forget_earlier_run(workspace: Workspace, index: RunIndex) -> None:
+    """Remove what would be counted twice when a run is ingested again, over another listing or cut otherwise.
+
+    These are the quarantined records of shards that there are no longer, and the reports of the stages that
+    follow; each leaves a new one when it runs again.
+    """
+    for name in workspace.quarantine.names():
+        if name.removesuffix(".parquet").rpartition("-")[2] not in index.shards:
+            workspace.quarantine.remove(name)
+    remove_stage_reports(workspace.root, STAGES[1:])
 
 
 def remove_foreign_results(folder: Folder, index: RunIndex) -> None:

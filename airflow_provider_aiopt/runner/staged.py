@@ -84,9 +84,7 @@ def _preprocess(
     def make_stage() -> Stage:
         return PreprocessStage(make_transform(context.spec, files), workers=context.workers)
 
-    made = _run_shards(context, recorder, files, make_stage, refs)
-    check_bad_fraction(context.workspace, context.spec.execution.max_bad_fraction)
-    return made
+    return _run_shards(context, recorder, files, make_stage, refs)
 
 
 def _inference(
@@ -102,15 +100,12 @@ def _inference(
         return InferenceStage(model.runtime, make_transform(spec, model.files), make_head(spec, model.files))
 
     recorder.details["model_sha256"] = files.sha256
-    made = _run_shards(context, recorder, files, make_stage, refs)
-    check_bad_fraction(context.workspace, spec.execution.max_bad_fraction)
-    return made
+    return _run_shards(context, recorder, files, make_stage, refs)
 
 
 def _postprocess(
     context: RunContext, recorder: StageRecorder, refs: Sequence[ShardRef]
 ) -> tuple[ShardRef, ...]:
-    check_bad_fraction(context.workspace, context.spec.execution.max_bad_fraction)
     files = find_model(context.spec.model, resolver=context.resolver)
 
     def make_stage() -> Stage:
@@ -133,8 +128,12 @@ def _run_shards(
     make_stage: Callable[[], Stage],
     refs: Sequence[ShardRef],
 ) -> tuple[ShardRef, ...]:
-    settings = stage_settings(context.spec, files, recorder.stage)
-    return ShardRunner(context, recorder, settings=settings, make_stage=make_stage).run(refs)
+    settings = {stage: stage_settings(context.spec, files, stage) for stage in STAGES[1:]}
+    if recorder.stage == STAGES[-1]:
+        check_bad_fraction(context, settings)  # before results appear
+    made = ShardRunner(context, recorder, settings=settings[recorder.stage], make_stage=make_stage).run(refs)
+    check_bad_fraction(context, settings)
+    return made
 
 
 _WORK: dict[str, _Work] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from pydantic import ValidationError
 
@@ -51,6 +51,19 @@ def write_stage_report(folder: Folder, report: StageReport) -> str:
     reports, name = folder.child(REPORTS), report_name(report)
     reports.write(name, report.model_dump_json(indent=2).encode())
     return reports.uri_of(name)
+
+
+def remove_stage_reports(folder: Folder, stages: Sequence[str]) -> None:
+    """Remove the reports of *stages*: what they count is to be done again.
+
+    :param folder: the run's workspace
+    :param stages: names of stages
+    :raises StorageError: if one cannot be removed
+    """
+    reports = folder.child(REPORTS)
+    for name in reports.names():
+        if unquote(name.partition("-")[0]) in stages:
+            reports.remove(name)
 
 
 def load_stage_reports(folder: Folder) -> tuple[StageReport, ...]:
