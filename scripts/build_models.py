@@ -22,7 +22,7 @@ from airflow_provider_aiopt.optimize.summary import quantize_table
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "airflow_provider_aiopt" / "models"
-HELD_OUT = ROOT / "examples" / "photographs"
+PHOTOGRAPHS = ROOT / "examples" / "photographs"
 
 CALIBRATION = (
     "astronaut.png",
@@ -39,22 +39,35 @@ CALIBRATION = (
     "motorcycle_right.png",
     "retina.jpg",
 )
-"""Photographs of scikit-image to calibrate with; :data:`HELD_OUT` has the other ones to judge by."""
+"""Photographs of scikit-image to calibrate with."""
+
+EVALUATION = (
+    "chelsea.png",
+    "china.jpg",
+    "coffee.png",
+    "flower.jpg",
+    "motorcycle_left.png",
+    "rocket.jpg",
+)
+"""Photographs of :data:`PHOTOGRAPHS` to judge by."""
 
 FP32 = "efficientnet_lite0"
 INT8 = "efficientnet_lite0_int8"
 
 
 def lay_out_photographs(scratch: Path) -> None:
-    """Copy the photographs to calibrate with into ``calibration`` below *scratch*."""
+    """Copy the photographs into the folders ``calibration`` and ``photographs`` below *scratch*."""
     found = importlib.util.find_spec("skimage")
     if found is None or not found.submodule_search_locations:
         sys.exit("The calibration photographs come from scikit-image: uv pip install --group models")
-    source = Path(found.submodule_search_locations[0]) / "data"
-    target = scratch / "calibration"
-    target.mkdir()
-    for name in CALIBRATION:
-        shutil.copyfile(source / name, target / name)
+    installed = Path(found.submodule_search_locations[0]) / "data"
+    for folder, source, names in (
+        ("calibration", installed, CALIBRATION),
+        ("photographs", PHOTOGRAPHS, EVALUATION),
+    ):
+        (scratch / folder).mkdir()
+        for name in names:
+            shutil.copyfile(source / name, scratch / folder / name)
 
 
 def build(output: Path) -> QuantizeReport:
@@ -71,7 +84,7 @@ def build(output: Path) -> QuantizeReport:
                 model=scratch / FP32,
                 output=output / INT8,
                 calibration=scratch / "calibration",
-                evaluation=HELD_OUT,
+                evaluation=scratch / "photographs",
             )
         )
 

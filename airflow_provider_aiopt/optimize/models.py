@@ -104,14 +104,18 @@ def load_minilm_l6_v2() -> Any:
 
 
 def unique_labels(synonyms: Sequence[str], distinct: Sequence[str]) -> list[str]:
-    """Return the first synonym of each class, or its distinct name where two classes share the synonym.
+    """Return a short name of each class that no other class has.
+
+    That is its first synonym; where two classes share it, the second; where there is none, its distinct name.
 
     :param synonyms: comma-separated names of each class
-    :param distinct: a name of each class that no other has
+    :param distinct: a longer name of each class that no other has
     """
-    first = [names.split(",")[0].strip() for names in synonyms]
-    shared = {name for name, count in Counter(first).items() if count > 1}
-    return [other if name in shared else name for name, other in zip(first, distinct, strict=True)]
+    names = [[name.strip() for name in group.split(",")] for group in synonyms]
+    first = Counter(group[0] for group in names)
+    short = [group[1] if first[group[0]] > 1 and len(group) > 1 else group[0] for group in names]
+    taken = Counter(short)
+    return [other if taken[name] > 1 else name for name, other in zip(short, distinct, strict=True)]
 
 
 def _build_efficientnet_lite0(file: Path) -> None:
