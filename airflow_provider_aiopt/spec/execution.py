@@ -18,7 +18,7 @@ class ExecutionSpec(SpecModel):
     :param resume: whether a retry goes on after the shards that an earlier attempt finished
     """
 
-    shards: int = Field(default=1, ge=1)
+    shards: int = Field(default=1, ge=1, le=99_999)
     batch_size: int = Field(default=32, ge=1)
     workers: int | None = Field(default=None, ge=1)
     max_bad_fraction: float = Field(default=1.0, ge=0, le=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,11 +19,14 @@ from airflow_provider_aiopt.spec.pipeline import PipelineSpec
 SpecLike: TypeAlias = "PipelineSpec | Mapping[str, Any] | str | os.PathLike[str]"
 """A spec, its plain values, or the path of a YAML or JSON file that holds them."""
 
+_PATHS = (("source", "uri"), ("model", "uri"), ("model", "labels"), ("sink", "uri"))
+
 
 def load_spec(value: SpecLike, *, overrides: Mapping[str, Any] | None = None) -> PipelineSpec:
     """Build a spec and check it.
 
-    Relative paths in a spec *file* are relative to the file's folder; elsewhere to the working directory.
+    Relative paths that a spec *file* gives are relative to the file's folder; those from elsewhere, the
+    overrides among them, to the working directory.
 
     :param value: a spec, its plain values, or the path of a YAML or JSON file
     :param overrides: values by dotted key that replace the spec's own, for example
@@ -39,7 +42,7 @@ def load_spec(value: SpecLike, *, overrides: Mapping[str, Any] | None = None) ->
         spec = PipelineSpec.model_validate(data)
     except ValidationError as error:
         raise SpecError(describe_errors(error, origin, PipelineSpec)) from None
-    return _anchored(spec, folder) if folder else spec
+    return _anchored(spec, folder, overrides or ()) if folder else spec
 
 
 def spec_json_schema() -> dict[str, Any]:
@@ -66,7 +69,7 @@ def _plain_values(value: SpecLike) -> tuple[str, dict[str, Any], Path | None]:
 
 def _read(path: Path) -> Any:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise SpecError(f"Cannot read the pipeline spec {path}: {reason}") from error
@@ -87,19 +90,16 @@ def _replaced(data: Mapping[str, Any], keys: list[str], item: Any, dotted: str) 
     return {**data, head: _replaced(inner, rest, item, dotted)}
 
 
-def _anchored(spec: PipelineSpec, folder: Path) -> PipelineSpec:
-    """Make the spec's relative local paths absolute."""
-    model, sink = spec.model, spec.sink
+def _anchored(spec: PipelineSpec, folder: Path, overridden: Collection[str]) -> PipelineSpec:
+    """Make the relative local paths that the file itself gave absolute."""
+    changes: dict[str, dict[str, str]] = {}
+    for section, key in _PATHS:
+        value = getattr(getattr(spec, section), key)
+        if value and section not in overridden and f"{section}.{key}" not in overridden:
+            changes.setdefault(section, {})[key] = _absolute(value, folder)
     return spec.model_copy(
         update={
-            "source": spec.source.model_copy(update={"uri": _absolute(spec.source.uri, folder)}),
-            "model": model.model_copy(
-                update={
-                    "uri": _absolute(model.uri, folder),
-                    "labels": model.labels and _absolute(model.labels, folder),
-                }
-            ),
-            "sink": sink.model_copy(update={"uri": sink.uri and _absolute(sink.uri, folder)}),
+            section: getattr(spec, section).model_copy(update=paths) for section, paths in changes.items()
         }
     )
 

@@ -10,6 +10,12 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 _SHOWN_LENGTH = 80
+_EXPECTED = {
+    "dict_type": "must be a mapping",
+    "model_attributes_type": "must be a mapping",
+    "model_type": "must be a mapping",
+    "tuple_type": "must be a list",
+}
 
 
 def describe_errors(error: ValidationError, origin: str, model: type[BaseModel]) -> str:
@@ -26,41 +32,59 @@ def describe_errors(error: ValidationError, origin: str, model: type[BaseModel])
 
 def _describe(details: ErrorDetails, model: type[BaseModel]) -> str:
     keys = [str(part) for part in details["loc"]]
-    where = ".".join(_visible(keys, details)) or "spec"
+    where = ".".join(_visible(keys, model)) or "spec"
     kind = details["type"]
     if kind == "extra_forbidden":
         return f"{where}: unknown key; {_alternatives(keys, model)}"
     if kind == "missing":
-        return f"{where}: missing; this key is required"
+        return _missing(where, details)
     message = details["msg"].removeprefix("Value error, ")
     if kind == "value_error":
         return f"{where}: {message}"
-    if kind.startswith("union_tag"):
-        return f"{where}: found {_shown(_tag_of(details))}; allowed: {_allowed_tags(keys, model)}"
-    return f"{where}: found {_shown(details['input'])}; {message[0].lower()}{message[1:]}"
+    if kind == "union_tag_not_found":
+        return f"{where}.kind: missing; allowed: {_allowed_tags(keys, model)}"
+    if kind == "union_tag_invalid":
+        found = _shown(details["input"].get("kind"))
+        return f"{where}.kind: found {found}; allowed: {_allowed_tags(keys, model)}"
+    expected = _EXPECTED.get(kind) or f"{message[0].lower()}{message[1:]}"
+    found = _type_of(details["input"]) if "storage_options" in keys else _shown(details["input"])
+    return f"{where}: found {found}; {expected}"
 
 
-def _visible(keys: Sequence[str], details: ErrorDetails) -> list[str]:
-    """Drop the union tags that pydantic puts into a location: no user wrote them."""
-    tags = {"image", "text", "tabular", "classification", "embedding", "raw"}
-    inner = [key for index, key in enumerate(keys) if not (index == 1 and key in tags)]
-    return [*inner, "kind"] if details["type"].startswith("union_tag") else inner
+def _visible(keys: Sequence[str], model: type[BaseModel]) -> list[str]:
+    """Drop the union tag that pydantic puts after a section's name: no user wrote it."""
+    return [*keys[:1], *keys[2:]] if len(keys) > 1 and keys[1] in _tags(keys, model) else list(keys)
+
+
+def _missing(where: str, details: ErrorDetails) -> str:
+    if isinstance(details["loc"][-1], str):
+        return f"{where}: missing; this key is required"
+    found = details["input"]  # a list of fixed length
+    return f"{where.rpartition('.')[0]}: found {_shown(found)}; {len(found)} values are too few"
 
 
 def _shown(value: Any) -> str:
+    """Return *value* and its type; what may hold a section, and so credentials, by its type alone."""
+    plain = value if isinstance(value, list | tuple) else [value]
+    if not all(item is None or isinstance(item, str | int | float) for item in plain):
+        return _type_of(value)
     text = repr(value)
     text = text if len(text) <= _SHOWN_LENGTH else f"{text[: _SHOWN_LENGTH - 3]}..."
-    return f"{text} ({type(value).__name__})"
+    return "nothing" if value is None else f"{text} ({type(value).__name__})"
 
 
-def _tag_of(details: ErrorDetails) -> Any:
-    given = details["input"]
-    return given.get("kind") if isinstance(given, Mapping) else given
+def _type_of(value: Any) -> str:
+    return f"a value of type {type(value).__name__}"
 
 
 def _allowed_tags(keys: Sequence[str], model: type[BaseModel]) -> str:
-    field = model.model_fields[keys[0]]
-    return ", ".join(filter(None, (_tag(item) for item in _models(field.annotation))))
+    return ", ".join(_tags(keys, model))
+
+
+def _tags(keys: Sequence[str], model: type[BaseModel]) -> list[str]:
+    """Return the kinds of the section that *keys* begins with, none where it has only one form."""
+    field = model.model_fields.get(keys[0])
+    return [tag for item in _models(field.annotation) if (tag := _tag(item))] if field else []
 
 
 def _alternatives(keys: Sequence[str], model: type[BaseModel]) -> str:

@@ -29,7 +29,7 @@ class PipelineSpec(SpecModel):
     :param execution: how the work is cut
     """
 
-    name: str = Field(default="pipeline", pattern=r"^[A-Za-z0-9_.\-]{1,200}$")
+    name: str = Field(default="pipeline", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}$")
     source: SourceSpec
     preprocess: PreprocessSpec | None = None
     model: ModelSpec
