@@ -17,6 +17,7 @@
     │   ├── ModelNotFoundError (FileNotFoundError)
     │   ├── ModelIntegrityError (ValueError)   the file's sha256 is not the pinned one
     │   ├── ModelLoadError (RuntimeError)      the runtime cannot load the file
+    │   ├── ModelRunError (RuntimeError)       the loaded model fails on a batch
     │   ├── ModelInputError (ValueError)       the prepared tensors do not fit the model
     │   ├── ModelOutputError (ValueError)      the model's output is not what the postprocessor needs
     │   ├── DeviceUnavailableError (RuntimeError)  the device asked for is not to be had
@@ -130,6 +131,12 @@ class ModelIntegrityError(ModelError, ValueError):
 
 class ModelLoadError(ModelError, RuntimeError):
     """The runtime cannot load the model file."""
+
+
+class ModelRunError(ModelError, RuntimeError):
+    """The loaded model fails on a batch; for want of memory, another attempt may succeed."""
+
+    retryable = True
 
 
 class ModelInputError(ModelError, ValueError):

@@ -151,6 +151,35 @@ class Folder:
         with storage_errors("read", self.uri_of(name)):
             return bytes(self.filesystem.cat_file(self._path_of(name)))
 
+    def version(self, name: str) -> str | None:
+        """Return what changes when the file *name* does: an etag, or else the time of its last change.
+
+        :returns: None where there is no such file; empty where the file system does not tell
+        """
+        with storage_errors("look up", self.uri_of(name)):
+            try:
+                self.filesystem.invalidate_cache(self.path)
+                info = self.filesystem.info(self._path_of(name))
+            except FileNotFoundError:
+                return None
+        keys = ("ETag", "etag", "md5Hash", "version_id", "LastModified", "updated", "mtime", "created")
+        return next((str(info[key]) for key in keys if info.get(key)), "")
+
+    def download(self, name: str, target: Path) -> None:
+        """Copy the file *name* to this machine; *target* appears whole, whoever else downloads it.
+
+        :raises StorageFullError: if there is no room left
+        :raises StorageError: if it cannot be read or written
+        """
+        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+        with storage_errors("copy to this machine", self.uri_of(name)):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self.filesystem.get_file(self._path_of(name), str(partial))
+                partial.replace(target)
+            finally:
+                partial.unlink(missing_ok=True)
+
     def write(self, name: str, content: bytes) -> None:
         """Write the file *name* at once, replacing one of that name.
 

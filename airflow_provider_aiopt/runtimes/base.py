@@ -56,8 +56,25 @@ class ModelRuntime(Protocol):
 
         :param feeds: a tensor for each input, the first axis being the batch
         :returns: a tensor for each output by name
+        :raises ModelRunError: if the model fails on it
         """
         ...
+
+
+def numpy_dtype(info: TensorInfo) -> np.dtype[Any]:
+    """Return the element type to make an input's tensor with.
+
+    :raises ModelInputError: if the model takes a type that numpy has not, such as strings or bfloat16
+    """
+    import numpy as np
+
+    try:
+        return np.dtype(info.dtype)
+    except TypeError as error:
+        raise ModelInputError(
+            f"The model takes {info}, a type that no preprocess.kind makes. Export the model with a numeric "
+            "input"
+        ) from error
 
 
 def check_feeds(inputs: Sequence[TensorInfo], feeds: Tensors) -> None:

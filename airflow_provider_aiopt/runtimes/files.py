@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airflow_provider_aiopt.data.folder import FileSystemResolver, Folder, resolve_filesystem
-from airflow_provider_aiopt.exceptions import ModelIntegrityError, ModelNotFoundError, StorageError
+from airflow_provider_aiopt.exceptions import ModelIntegrityError, ModelLoadError, ModelNotFoundError
 from airflow_provider_aiopt.spec.card import CARD_FILE, ModelCard, parse_card
 from airflow_provider_aiopt.spec.model import BUILTIN_SCHEME, ModelSpec
 
@@ -45,6 +45,7 @@ def find_model(spec: ModelSpec, *, resolver: FileSystemResolver = resolve_filesy
 
     :raises ModelNotFoundError: if there is no such model
     :raises ModelIntegrityError: if its hash is not the pinned one
+    :raises StorageError: if a remote one cannot be copied
     """
     folder, named = _locate(spec, resolver)
     card = _card(folder)
@@ -71,6 +72,7 @@ def read_labels(spec: ModelSpec, files: ModelFiles) -> tuple[str, ...] | None:
     """Return the class names of a model, or None where neither the spec nor the card names any.
 
     :raises ModelNotFoundError: if the named file is missing
+    :raises ModelLoadError: if it is no text
     """
     if spec.labels:
         path = Path(spec.labels)
@@ -80,7 +82,11 @@ def read_labels(spec: ModelSpec, files: ModelFiles) -> tuple[str, ...] | None:
         path = files.local(files.card.labels)
     else:
         return None
-    return tuple(path.read_text(encoding="utf-8").splitlines())
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ModelLoadError(f"The labels in {path} are no UTF-8 text: {error}") from error
+    return tuple(text.removesuffix("\n").split("\n")) if text else ()
 
 
 def builtin_models() -> list[str]:
@@ -125,15 +131,14 @@ def _local_copy(folder: Folder, name: str, uri: str) -> Path:
         if not local.is_file():
             raise ModelNotFoundError(f"The model {uri} has no file {local}. Correct model.uri")
         return local
-    if not folder.exists(name):
+    version = folder.version(name)
+    if version is None:
         raise ModelNotFoundError(f"The model {uri} has no file {folder.uri_of(name)}. Correct model.uri")
-    key = hashlib.sha256(folder.uri.encode()).hexdigest()[:16]
-    cache = Folder.open(str(_cache_dir() / "models" / key))
-    try:
-        cache.write(name, folder.read(name))
-    except StorageError as error:
-        raise ModelNotFoundError(f"The model {uri} cannot be copied to this machine: {error}") from error
-    return _cache_dir() / "models" / key / name
+    key = hashlib.sha256(f"{folder.uri_of(name)}\0{version}".encode()).hexdigest()[:16]
+    copy = _cache_dir() / "models" / key / name
+    if not version or not copy.is_file():
+        folder.download(name, copy)
+    return copy
 
 
 def _cache_dir() -> Path:

@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_aiopt.data.parallel import usable_cores
-from airflow_provider_aiopt.exceptions import DeviceUnavailableError, MissingExtraError, ModelLoadError
+from airflow_provider_aiopt.exceptions import (
+    DeviceUnavailableError,
+    MissingExtraError,
+    ModelLoadError,
+    ModelRunError,
+)
 from airflow_provider_aiopt.runtimes.base import TensorInfo
 
 if TYPE_CHECKING:
@@ -55,7 +60,16 @@ class OnnxRuntime:
         """Run one batch; see :meth:`ModelRuntime.run`."""
         names = [info.name for info in self.outputs]
         wanted = {info.name: feeds[info.name] for info in self.inputs}
-        return dict(zip(names, self._session.run(names, wanted), strict=True))
+        try:
+            values = self._session.run(names, wanted)
+        except Exception as error:  # the runtime raises a class of its own for each fault
+            shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in wanted.items())
+            raise ModelRunError(
+                f"ONNX Runtime failed on a batch of {shapes}: {' '.join(str(error).split())}. If memory ran "
+                "out lower execution.batch_size; if the shape is at fault export the model with a dynamic "
+                "batch axis"
+            ) from error
+        return dict(zip(names, values, strict=True))
 
 
 def _open_session(file: Path, *, device: str, threads: int) -> Any:

@@ -21,8 +21,7 @@ class ModelSpec(SpecModel):
     :param device: ``cuda`` must load or the task fails; ``auto`` takes CUDA where it loads and else the CPU;
         what really loaded is in the stage report
     :param threads: threads of one inference call; default: one for each core that the process may use
-    :param labels: path or URL of a text file with one class name per line; a model folder's card names its
-        own
+    :param labels: path of a text file with one class name per line; a model folder's card names its own
     :param connection: Airflow connection id for the credentials; only inside Airflow
     :param storage_options: keyword arguments of the fsspec file system
     """
