@@ -35,13 +35,20 @@ class OutputHead(Protocol):
 def pick_output(outputs: Tensors, name: str | None, rows: int) -> np.ndarray[Any, Any]:
     """Return the output *name*, or the first, checked to have one row per record.
 
-    :raises ModelOutputError: if there is none of that name, or its first axis is not the batch
+    :raises ModelOutputError: if there is none of that name, it holds no numbers, or its first axis is not the
+        batch
     """
     if name is not None and name not in outputs:
         raise ModelOutputError(
             f"postprocess.output is {name!r}, but the model's outputs are {', '.join(outputs)}"
         )
-    value = outputs[name] if name is not None else next(iter(outputs.values()))
+    chosen = name if name is not None else next(iter(outputs))
+    value = outputs[chosen]
+    if getattr(value, "dtype", None) is None or value.dtype.kind not in "biuf":
+        raise ModelOutputError(
+            f"The model's output {chosen!r} is not made of numbers. Set postprocess.output to one of "
+            f"{', '.join(outputs)} that is"
+        )
     if value.ndim == 0 or value.shape[0] != rows:
         raise ModelOutputError(
             f"The model answered shape {list(value.shape)} for a batch of {rows}: its first axis is not the "

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_aiopt.data.tensors import array_tensor, tensor_array
 from airflow_provider_aiopt.exceptions import DecodeError, RecordError
-from airflow_provider_aiopt.runtimes.base import TensorInfo
+from airflow_provider_aiopt.runtimes.base import TensorInfo, numpy_dtype
 from airflow_provider_aiopt.spec.preprocess import TabularPreprocessSpec
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TENSOR = "tensor"
+_LARGEST = 3.4028234663852886e38  # of float32
 
 
 class TabularTransform:
@@ -43,7 +45,7 @@ class TabularTransform:
         for index, payload in enumerate(payloads):
             try:
                 rows.append(_numbers(payload))
-            except (TypeError, ValueError) as error:
+            except (OverflowError, TypeError, ValueError) as error:
                 errors[index] = DecodeError(f"The row is not made of numbers: {error}")
         values = np.asarray(rows, np.float32).reshape(len(rows), self._width)
         return {TENSOR: tensor_array(values)}, errors
@@ -59,9 +61,12 @@ class TabularTransform:
             values = values - np.asarray(self._spec.mean, np.float32)
         if self._spec.std:
             values = values / np.asarray(self._spec.std, np.float32)
-        return {inputs[0].name: values.astype(inputs[0].dtype, copy=False)}
+        return {inputs[0].name: values.astype(numpy_dtype(inputs[0]), copy=False)}
 
 
 def _numbers(payload: bytes) -> list[float]:
     values = json.loads(payload)
-    return [float(value) for value in (values if isinstance(values, list) else [values])]
+    numbers = [float(value) for value in (values if isinstance(values, list) else [values])]
+    if too_large := [number for number in numbers if _LARGEST < abs(number) < math.inf]:
+        raise OverflowError(f"{too_large[0]} is beyond float32")
+    return numbers

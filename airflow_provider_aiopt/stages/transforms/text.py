@@ -8,8 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_aiopt.data.tensors import ragged_array
-from airflow_provider_aiopt.exceptions import DecodeError, MissingExtraError, ModelLoadError, RecordError
-from airflow_provider_aiopt.runtimes.base import TensorInfo
+from airflow_provider_aiopt.exceptions import (
+    DecodeError,
+    MissingExtraError,
+    ModelLoadError,
+    RecordError,
+    SpecError,
+)
+from airflow_provider_aiopt.runtimes.base import TensorInfo, numpy_dtype
 from airflow_provider_aiopt.spec.preprocess import TextPreprocessSpec
 
 if TYPE_CHECKING:
@@ -26,6 +32,7 @@ class TextTransform:
     :param tokenizer: path of the Hugging Face ``tokenizer.json``
     :raises MissingExtraError: if ``tokenizers`` is not installed
     :raises ModelLoadError: if the file is no tokenizer
+    :raises SpecError: if ``max_length`` leaves no room for a text's own tokens
     """
 
     def __init__(self, spec: TextPreprocessSpec, tokenizer: Path) -> None:
@@ -37,6 +44,12 @@ class TextTransform:
             self._tokenizer = Tokenizer.from_file(str(tokenizer))
         except Exception as error:  # the library raises plain Exception
             raise ModelLoadError(f"{tokenizer} is no Hugging Face tokenizer: {error}") from error
+        markers = self._tokenizer.num_special_tokens_to_add(is_pair=False)
+        if spec.max_length <= markers:  # the library would then truncate nothing, or everything
+            raise SpecError(
+                f"preprocess.max_length is {spec.max_length}, but {tokenizer} adds {markers} tokens of its "
+                f"own to each text; give at least {markers + 1}"
+            )
         self._tokenizer.enable_truncation(spec.max_length)
         self._tokenizer.no_padding()
 
@@ -71,5 +84,5 @@ class TextTransform:
         ids = np.zeros(mask.shape, np.int64)
         ids[mask] = np.asarray(column.flatten())
         tensors = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        dtypes = {info.name: info.dtype for info in inputs}
-        return {name: value.astype(dtypes.get(name, "int64")) for name, value in tensors.items()}
+        dtypes = {info.name: numpy_dtype(info) for info in inputs}
+        return {name: value.astype(dtypes.get(name, np.int64)) for name, value in tensors.items()}
