@@ -50,9 +50,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def _load(arguments: argparse.Namespace) -> RunReport:
     from airflow_provider_aiopt.telemetry.run_report import load_run_report
 
-    folder = Folder.open(
-        _workspace(arguments.run_workspace, arguments.work_dir), resolver=arguments.resolver
-    )
+    folder = Folder.open(_workspace(arguments.run_workspace, arguments.work_dir), resolver=arguments.resolver)
     url = arguments.airflow_url or os.environ.get("AIOPT_AIRFLOW_URL")
     report = load_run_report(folder)
     if not url:

@@ -17,13 +17,13 @@ from airflow_provider_aiopt.data.quarantine import read_quarantine
 _VECTOR_VALUES = 4
 
 
-def results_table(uri: str, *, limit: int) -> Table:
+def results_table(folder: Folder, *, limit: int) -> Table:
     """Lay out the first results of a run, one to a row.
 
-    :param uri: where its result files lie
+    :param folder: where its result files lie
     :param limit: rows at most
     """
-    rows = list(itertools.islice(iter_results(Folder.open(uri)), limit))
+    rows = list(itertools.islice(iter_results(folder), limit))
     table = _table("Results")
     classified = bool(rows) and "label" in rows[0]
     headings = ("Record", "Label", "Score", "Next best") if classified else ("Record", "Vector")

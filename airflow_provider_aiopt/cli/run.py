@@ -6,13 +6,16 @@ import argparse
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_aiopt.cli.command import Command, argument
 from airflow_provider_aiopt.cli.exit_codes import ExitCode
 from airflow_provider_aiopt.exceptions import SpecError
 from airflow_provider_aiopt.telemetry.metrics import MetricsSink, NullMetrics
 from airflow_provider_aiopt.telemetry.reports import RunReport
+
+if TYPE_CHECKING:
+    from airflow_provider_aiopt.runner.context import RunContext
 
 _DESCRIPTION = """\
 Run a pipeline's four stages in this process: the same code and the same results as in Airflow.
@@ -32,9 +35,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
     spec = load_spec(arguments.spec, overrides=dict(map(_override, arguments.set)))
     run_id = arguments.run_id or datetime.now(UTC).strftime("run-%Y%m%dT%H%M%S.%fZ")
-    workspace = Workspace.open(f"{arguments.work_dir.rstrip('/')}/{spec.name}/{run_id}")
+    uri = f"{arguments.work_dir.rstrip('/')}/{spec.name}/{run_id}"
+    workspace = Workspace.open(uri, resolver=arguments.resolver)
     with _metrics(arguments.statsd) as metrics:
-        context = RunContext(spec=spec, workspace=workspace, metrics=metrics)
+        context = RunContext(spec=spec, workspace=workspace, resolver=arguments.resolver, metrics=metrics)
         run_pipeline(context, on_stage=_announce)
     report = load_run_report(workspace.root)
     if arguments.json:
@@ -42,7 +46,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
         sys.stdout.write(json_text(report))
     else:
-        _print(report, workspace, limit=arguments.show)
+        _print(report, context, limit=arguments.show)
     return ExitCode.OK
 
 
@@ -56,6 +60,12 @@ def _override(text: str) -> tuple[str, Any]:
         return key, yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise SpecError(f"--set {key}: {value!r} is not valid YAML: {error}") from None
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; give a whole number from 0 on")
+    return int(text)
 
 
 def _metrics(address: str | None) -> AbstractContextManager[MetricsSink]:
@@ -74,17 +84,19 @@ def _announce(stage: str) -> None:
         sys.stderr.write(f"{stage} ...\n")
 
 
-def _print(report: RunReport, workspace: Any, *, limit: int) -> None:
+def _print(report: RunReport, context: RunContext, *, limit: int) -> None:
     from rich.console import Console
 
     from airflow_provider_aiopt.cli.results import quarantine_table, results_table
+    from airflow_provider_aiopt.runner.results import results_folder
     from airflow_provider_aiopt.telemetry.table import stage_table
 
+    workspace = context.workspace
     console = Console(width=None if sys.stdout.isatty() else 200)
-    if report.results_uri and limit:
-        console.print(results_table(report.results_uri, limit=limit), end="\n\n")
-    if report.quarantined:
-        console.print(quarantine_table(workspace.quarantine, limit=limit or 1), end="\n\n")
+    if limit:
+        console.print(results_table(results_folder(context), limit=limit), end="\n\n")
+    if limit and report.quarantined:
+        console.print(quarantine_table(workspace.quarantine, limit=limit), end="\n\n")
     console.print(stage_table(report), end="\n\n")
     for title, uri in (("Results", report.results_uri), ("Workspace", workspace.uri)):
         console.print(f"{title}: {uri}", markup=False, highlight=False, soft_wrap=True)
@@ -117,10 +129,10 @@ COMMAND = Command(
         ),
         argument(
             "--show",
-            type=int,
+            type=_count,
             default=10,
             metavar="N",
-            help="print the first N results (default: 10, 0: none)",
+            help="print the first N results and quarantined records (default: 10, 0: none)",
         ),
         argument("--json", action="store_true", help="print the run report as JSON and nothing else"),
         argument("--statsd", metavar="HOST:PORT", help="send the stages' metrics to this StatsD server"),

@@ -36,13 +36,14 @@ def timed_stage(stage: str, *, workspace: str | None = None) -> Iterator[StageRe
 
     context = get_current_context()
     task = task_identity(context)
+    folder = open_workspace(task, workspace).root  # before the work: its failure must not hide the work's own
     recorder = StageRecorder(task.dag_id, stage, task=task)
     try:
         with recorder:
             yield recorder
     finally:
         report = recorder.report()
-        publish_stage_report(report, open_workspace(task, workspace).root, AirflowMetrics())
+        publish_stage_report(report, folder, AirflowMetrics())
         push_report(context, report)
 
 

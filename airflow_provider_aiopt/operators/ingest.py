@@ -10,6 +10,8 @@ from airflow_provider_aiopt.operators.base import StageOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_aiopt.runner.context import RunContext
+
 
 class IngestOperator(StageOperator):
     """Reads the source's records into shards.
@@ -27,9 +29,13 @@ class IngestOperator(StageOperator):
 
         :returns: references to the shards
         """
+        return [str(ref) for ref in self._run_stage(context, ()).refs]
+
+    def _run_context(self, context: Context) -> RunContext:
         from airflow_provider_aiopt.exceptions import SpecError
 
-        shards, allowed = self._run_context(context).spec.execution.shards, int_option("max_shards")
+        run = super()._run_context(context)
+        shards, allowed = run.spec.execution.shards, int_option("max_shards")
         if shards > allowed:
             raise SpecError(f"execution.shards is {shards}; [aiopt] max_shards allows {allowed}")
-        return [str(ref) for ref in self._run_stage(context, ()).refs]
+        return run
