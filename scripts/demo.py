@@ -62,20 +62,22 @@ class Demo:
     def run(self, *, keep: bool) -> None:
         """Run it all; with *keep*, wait for Ctrl-C before Airflow is stopped."""
         began = time.monotonic()
-        home, env = self._folder / "airflow", {"AIRFLOW__AIOPT__WORK_DIR": str(self._runs)}
-        self._console.print(f"Starting Airflow {version('apache-airflow')} in {_shown(home)}")
+        home = self._folder / "airflow"
+        # No retries: whoever watches wants to hear of an error at once.
+        env = {"AIRFLOW__AIOPT__WORK_DIR": str(self._runs), "AIRFLOW__AIOPT__RETRIES": "0"}
+        self._say(f"Starting Airflow {version('apache-airflow')} in {_shown(home)}")
         with LocalAirflow(home, REPOSITORY / "dags", env=env) as airflow:
-            self._console.print(f"Airflow is ready after {time.monotonic() - began:.1f} s")
+            self._say(f"Airflow is ready after {time.monotonic() - began:.1f} s")
             run_id = self._run_dag(airflow)
             times = AirflowApi(airflow.url, token=airflow.token()).task_times(DAG_ID, run_id)
             workspace = Folder.open(str(self._runs / DAG_ID / run_id))
             report = load_run_report(workspace, task_times=times)
             self._show(report, workspace)
             if keep:
-                self._console.print(f"Done in {time.monotonic() - began:.1f} s")
+                self._say(f"Done in {time.monotonic() - began:.1f} s")
                 self._keep(airflow)
         if not keep:
-            self._console.print(f"Airflow is stopped. All in {time.monotonic() - began:.1f} s")
+            self._say(f"Airflow is stopped. All in {time.monotonic() - began:.1f} s")
 
     def _run_dag(self, airflow: LocalAirflow) -> str:
         airflow.wait_for_dag(DAG_ID, file=f"{DAG_ID}.py")
@@ -87,7 +89,7 @@ class Demo:
         run_id = airflow.trigger(
             DAG_ID, {"source": str(self._photographs)}, run_id=f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}"
         )
-        self._console.print(f"Running the DAG {DAG_ID} on {_shown(self._photographs)}, run {run_id}")
+        self._say(f"Running the DAG {DAG_ID} on {_shown(self._photographs)}, run {run_id}")
         with RunProgress(self._console) as progress:
             state = airflow.wait_for_run(DAG_ID, run_id, timeout=self._timeout, on_update=progress.update)
         if state != "success":
@@ -108,18 +110,22 @@ class Demo:
         ):
             path = self._folder / name
             write(report, path)
-            self._console.print(f"{what + ':':<20} {_shown(path)}")
-        self._console.print(f"{'Shards and results:':<20} {_shown(Path(workspace.uri))}")
+            self._say(f"{what + ':':<20} {_shown(path)}")
+        self._say(f"{'Shards and results:':<20} {_shown(Path(workspace.uri))}")
         if report.results != report.records_in:
             raise DemoFailedError(
                 f"{report.quarantined} of {report.records_in} photographs could not be classified: see "
                 f"{report.quarantine_uri}"
             )
 
+    def _say(self, line: str) -> None:
+        # Not broken into lines: a path or a password is to be copied.
+        self._console.print(line, soft_wrap=True)
+
     def _keep(self, airflow: LocalAirflow) -> None:
-        self._console.print(f"\nAirflow stays up at {airflow.url}")
-        self._console.print(f"Log in as {airflow.username} with the password {airflow.password}")
-        self._console.print("Press Ctrl-C here to stop it.")
+        self._say(f"\nAirflow stays up at {airflow.url}")
+        self._say(f"Log in as {airflow.username} with the password {airflow.password}")
+        self._say("Press Ctrl-C here to stop it.")
         with contextlib.suppress(KeyboardInterrupt):
             while True:
                 airflow.watch(3600)
