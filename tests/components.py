@@ -1,0 +1,52 @@
+"""Components that a machine may lack: the tests that need one are skipped, and the run says so at its end.
+
+``AIOPT_REQUIRE_ALL=1`` turns every skip into a failure: so CI proves that nothing was left out.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+
+import pytest
+
+PREFIX = "component absent: "
+REQUIRE_ALL = "AIOPT_REQUIRE_ALL"
+
+
+def all_required() -> bool:
+    """Whether a skipped test counts as a failure."""
+    return os.environ.get(REQUIRE_ALL) == "1"
+
+
+def skip_absent(component: str, how: str) -> None:
+    """Skip the running test, or the module being collected, for want of *component*.
+
+    :param component: what is absent
+    :param how: how to get it
+    """
+    pytest.skip(f"{PREFIX}{component}: {how}", allow_module_level=True)
+
+
+def requires(module: str, how: str) -> None:
+    """Skip unless the Python module *module* is installed."""
+    if importlib.util.find_spec(module) is None:
+        skip_absent(module, how)
+
+
+def requires_program(name: str, how: str) -> str:
+    """Return the path of the program *name*, or skip."""
+    path = shutil.which(name)
+    if path is None:
+        skip_absent(name, how)
+    return str(path)
+
+
+def requires_success(component: str, command: Sequence[str], how: str) -> None:
+    """Skip unless *command* runs and exits with 0: for what is installed but may be forbidden."""
+    requires_program(command[0], how)
+    if subprocess.run(command, capture_output=True, timeout=20, check=False).returncode:
+        skip_absent(component, how)

@@ -1,0 +1,46 @@
+"""What is absent is listed at the end of every run, and fails it where nothing may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from components import PREFIX, REQUIRE_ALL, all_required
+
+
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    longrepr = report.longrepr
+    text = longrepr[2] if isinstance(longrepr, tuple) else str(longrepr)
+    return text.removeprefix("Skipped: ")
+
+
+def _fail_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.skipped and all_required() and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{REQUIRE_ALL}=1, but this was skipped: {_reason(report)}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    _fail_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+    report = yield
+    _fail_skip(report)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    absent: dict[str, int] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = _reason(report)
+        if reason.startswith(PREFIX):
+            absent[reason.removeprefix(PREFIX)] = absent.get(reason.removeprefix(PREFIX), 0) + 1
+    if absent:
+        terminalreporter.section("components that this machine lacks")
+        for reason, count in sorted(absent.items()):
+            terminalreporter.line(f"{reason} ({count} skipped)")
