@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from onnx_models import Node, linear_model, model_bytes
+
+from airflow_provider_aiopt.exceptions import (
+    DeviceUnavailableError,
+    MissingExtraError,
+    ModelLoadError,
+    ModelRunError,
+)
+from airflow_provider_aiopt.runtimes.onnx_runtime import CPU, CUDA, OnnxRuntime
+
+WEIGHTS = np.array([[1.0, 2.0], [3.0, 4.0]])
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return linear_model(tmp_path / "model.onnx", WEIGHTS)
+
+
+class FakeSession:
+    """What a session of a build with CUDA is, on a machine that has or has not the hardware."""
+
+    loads: list[str]
+    asked: list[str]
+
+    def __init__(self, _: str, options: Any, providers: list[str]) -> None:
+        type(self).asked = providers
+        self.options = options
+
+    def get_providers(self) -> list[str]:
+        return self.loads
+
+    def get_inputs(self) -> list[Any]:
+        return [SimpleNamespace(name="x", type="tensor(float)", shape=["batch", 2])]
+
+    get_outputs = get_inputs
+
+
+@pytest.fixture
+def cuda_build(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Make ONNX Runtime look like onnxruntime-gpu; returns what was called."""
+    calls: list[str] = []
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: calls.append("preload_dlls"), raising=False)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", FakeSession)
+    return calls
+
+
+def test_a_batch_is_run_and_the_outputs_have_names(model: Path) -> None:
+    runtime = OnnxRuntime(model, device="cpu")
+
+    answer = runtime.run({"x": np.array([[1, 1], [0, 2]], np.float32), "unused": np.zeros(2)})
+
+    assert list(answer) == ["y"]
+    np.testing.assert_array_equal(answer["y"], [[4, 6], [6, 8]])
+    assert [str(info) for info in runtime.inputs] == ["x float32 [?, 2]"]
+    assert [str(info) for info in runtime.outputs] == ["y float32 [?, 2]"]
+
+
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+def test_what_loaded_is_said(model: Path, device: str) -> None:
+    runtime = OnnxRuntime(model, device=device)
+
+    assert runtime.description == f"onnxruntime {onnxruntime.__version__} {CPU}"
+
+
+def test_cuda_is_never_replaced_in_silence_by_a_build_without_it(model: Path) -> None:
+    with pytest.raises(DeviceUnavailableError, match=r"'cuda'.* has only .*CPUExecutionProvider.*\[gpu\]"):
+        OnnxRuntime(model, device="cuda")
+
+
+def test_cuda_is_never_replaced_in_silence_where_it_does_not_load(
+    cuda_build: list[str], monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    monkeypatch.setattr(FakeSession, "loads", [CPU], raising=False)
+    with pytest.raises(DeviceUnavailableError, match=f"loaded {CPU}.*nvidia-smi.*'auto' or 'cpu'"):
+        OnnxRuntime(model, device="cuda")
+
+
+@pytest.mark.parametrize("device", ["cuda", "auto"])
+def test_cuda_is_taken_first_where_it_loads(
+    cuda_build: list[str], monkeypatch: pytest.MonkeyPatch, model: Path, device: str
+) -> None:
+    monkeypatch.setattr(FakeSession, "loads", [CUDA, CPU], raising=False)
+
+    runtime = OnnxRuntime(model, device=device, threads=3)
+
+    assert FakeSession.asked == [CUDA, CPU]
+    assert runtime.description.endswith(CUDA)
+    assert runtime._session.options.intra_op_num_threads == 3
+    assert cuda_build == ["preload_dlls"]
+
+
+def test_cpu_asks_for_nothing_else(
+    cuda_build: list[str], monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    monkeypatch.setattr(FakeSession, "loads", [CPU], raising=False)
+    OnnxRuntime(model, device="cpu")
+    assert FakeSession.asked == [CPU]
+    assert cuda_build == []
+
+
+def test_auto_says_so_where_cuda_does_not_load(
+    cuda_build: list[str], monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    monkeypatch.setattr(FakeSession, "loads", [CPU], raising=False)
+    assert OnnxRuntime(model, device="auto").description.endswith(CPU)
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", b"\x00" * 100], ids=["empty", "text", "zeros"])
+def test_a_file_that_is_no_model_is_refused_with_its_name(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.onnx"
+    path.write_bytes(content)
+    with pytest.raises(ModelLoadError, match=r"cannot load .*broken\.onnx") as caught:
+        OnnxRuntime(path, device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_that_fails_on_a_batch_says_on_which(tmp_path: Path) -> None:
+    path = tmp_path / "fixed.onnx"
+    path.write_bytes(  # a graph that folds three rows into the width, as exporters without a batch axis do
+        model_bytes(
+            [Node("Reshape", ["x", "shape"], ["y"])],
+            {"x": ("float32", ["batch", 2])},
+            {"y": ("float32", [3, 2])},
+            {"shape": np.array([3, 2], np.int64)},
+        )
+    )
+    runtime = OnnxRuntime(path, device="cpu")
+    with pytest.raises(ModelRunError, match=r"failed on a batch of x \[2, 2\]: .*dynamic batch axis"):
+        runtime.run({"x": np.zeros((2, 2), np.float32)})
+
+
+def test_without_onnx_runtime_the_pip_command_is_named(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'airflow-provider-aiopt\[cpu\]'"):
+        OnnxRuntime(model)
