@@ -28,8 +28,8 @@ class Evaluation:
     :param n: records compared
     :param agreement: share of the records on which both put the same class, or the same nearest neighbour,
         first
-    :param confident_agreement: the same over the records that the original scores at :data:`CONFIDENT` or
-        more; 1 where there are none
+    :param confident_agreement: the same over the records whose class the original scores at
+        :data:`CONFIDENT` or more, 1 where there are none; over all records for other tasks
     :param max_score_error: largest error
     :param mean_score_error: mean error
     """

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from airflow_provider_aiopt.data.folder import storage_errors
-from airflow_provider_aiopt.exceptions import StorageError
+from airflow_provider_aiopt.exceptions import AioptError, StorageError
 from airflow_provider_aiopt.optimize.readme import readme_text
 from airflow_provider_aiopt.spec.card import CARD_FILE, ModelCard
 
@@ -37,6 +37,11 @@ def new_model_folder(output: Path) -> Iterator[Path]:
         yield staging
         with storage_errors("write", str(output)):
             _publish(staging, output)
+    except OSError as error:
+        if isinstance(error, AioptError):
+            raise
+        with storage_errors("write", str(output)):
+            raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 

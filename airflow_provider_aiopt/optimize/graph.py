@@ -34,6 +34,21 @@ def is_convolutional(model: Any) -> bool:
     return any(node.op_type == "Conv" for node in model.graph.node)
 
 
+def name_nodes(model: Any) -> None:
+    """Give every node that has no name one of its own.
+
+    :param model: an ONNX model, changed in place
+    """
+    taken = {node.name for node in model.graph.node}
+    for index, node in enumerate(model.graph.node):
+        if not node.name:
+            name = f"{node.op_type}_{index}"
+            while name in taken:
+                name += "_"
+            node.name = name
+            taken.add(name)
+
+
 def strip_debug_information(model: Any) -> None:
     """Remove what an exporter or optimiser notes for debugging.
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_aiopt.exceptions import ModelIntegrityError, ModelNotFoundError, SpecError
+from airflow_provider_aiopt.exceptions import ModelIntegrityError, ModelNotFoundError, SpecError, StorageError
 from airflow_provider_aiopt.optimize.evaluation import AccuracyGate, Evaluation, compare
 from airflow_provider_aiopt.optimize.folder import (
     MODEL_FILE,
@@ -104,6 +104,8 @@ def quantize_model(options: QuantizeOptions) -> QuantizeReport:
     """
     onnx = require("onnx", "Quantising a model")
     card = _checked_card(options.model)
+    if options.output.exists() and options.output.samefile(options.model):
+        raise StorageError(f"--output {options.output} is the model itself. Choose another folder")
     source = options.model / card.file
     calibration, held_out = _samples(options, card)
     with new_model_folder(options.output) as folder:
@@ -195,6 +197,8 @@ def _copy_assets(source: Path, card: ModelCard, target: Path) -> None:
     if card.preprocess.get("kind") == "text":
         names.add(TextPreprocessSpec.model_validate(dict(card.preprocess)).tokenizer)
     for name in sorted(names):
+        if not (source / name).is_file():
+            raise ModelNotFoundError(f"{source} has no file {name}, which its {CARD_FILE} names")
         shutil.copyfile(source / name, target / name)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_aiopt.exceptions import ModelLoadError
-from airflow_provider_aiopt.optimize.graph import strip_debug_information
+from airflow_provider_aiopt.optimize.graph import name_nodes, strip_debug_information
 from airflow_provider_aiopt.optimize.imports import require
 from airflow_provider_aiopt.optimize.rounding import refine_weights
 from airflow_provider_aiopt.optimize.sessions import batches
@@ -91,11 +91,15 @@ def quantize_transformer(source: Path, target: Path, *, reduce_range: bool) -> N
 
 
 def _prepare(source: Path, prepared: Path) -> None:
-    """Fold constants and infer shapes."""
+    """Fold constants, infer shapes, and name the nodes by which the two models will be matched."""
     # Symbolic shape inference would need sympy, fails on transformers that the exporter wrote, and changes
     # nothing for CNNs.
     tools = require("onnxruntime.quantization.shape_inference", _PURPOSE)
     tools.quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+    onnx = require("onnx", _PURPOSE)
+    model = onnx.load(str(prepared))
+    name_nodes(model)
+    onnx.save(model, str(prepared))
 
 
 class _Reader:

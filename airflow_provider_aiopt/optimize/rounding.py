@@ -8,6 +8,7 @@ which costs nothing.  Scales, shapes and speed stay as they are.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -101,18 +102,25 @@ class _QuantisedGraph:
     nodes: dict[str, Any] = field(init=False)
     producers: dict[str, Any] = field(init=False)
     initializers: dict[str, Any] = field(init=False)
+    uses: Counter[str] = field(init=False)
 
     def __post_init__(self) -> None:
         graph = self.model.graph
         self.nodes = {node.name: node for node in graph.node}
         self.producers = {name: node for node in graph.node for name in node.output}
         self.initializers = {item.name: item for item in graph.initializer}
+        self.uses = Counter(name for node in graph.node for name in node.input)
 
     def constant(self, tensor: str) -> tuple[Any, Array] | None:
-        """Return the integers behind a dequantised constant and their scales, None where it is none."""
+        """Return the integers behind a dequantised constant and their scales.
+
+        :returns: None where *tensor* is no such constant, or where another node uses it too
+        """
         numpy_helper = require("onnx.numpy_helper", "Quantising a model")
         node = self.producers.get(tensor)
         if node is None or node.op_type != "DequantizeLinear" or node.input[0] not in self.initializers:
+            return None
+        if self.uses[tensor] > 1 or self.uses[node.input[0]] > 1:
             return None
         scale = numpy_helper.to_array(self.initializers[node.input[1]]).astype("float64")
         return self.initializers[node.input[0]], scale
@@ -195,15 +203,18 @@ def _measure(model: Any, layers: list[_Layer], feeds: Mapping[str, Array], seed:
     names = sorted({layer.node.input[0] for layer in layers} - given)
     probe = onnx.ModelProto()
     probe.CopyFrom(model)
-    del probe.graph.output[:]
+    answered = {value.name for value in model.graph.output}
     probe.graph.output.extend(
-        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
+        for name in names
+        if name not in answered
     )
     session = open_session(probe.SerializeToString())
     random = np.random.default_rng(seed)
     moments = {layer.node.name: _Moments() for layer in layers}
     for batch in batches(feeds):
-        values = {**batch, **dict(zip(names, session.run(names, batch), strict=True))}
+        inner = session.run(names, batch) if names else []
+        values = {**batch, **dict(zip(names, inner, strict=True))}
         for layer in layers:
             moments[layer.node.name].add(layer.rows(values[layer.node.input[0]], random))
     return moments
