@@ -6,6 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from components import PREFIX, REQUIRE_ALL, all_required
+from hypothesis import settings
+
+# The same examples everywhere and every time; a slow machine is no fault of an example.
+settings.register_profile("aiopt", derandomize=True, deadline=None)
+settings.load_profile("aiopt")
 
 
 def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:

@@ -107,4 +107,7 @@ def _anchored(spec: PipelineSpec, folder: Path, overridden: Collection[str]) -> 
 def _absolute(uri: str, folder: Path) -> str:
     if "://" in uri or uri.startswith(BUILTIN_SCHEME):
         return uri
-    return str(folder / Path(uri).expanduser())
+    try:
+        return str(folder / Path(uri).expanduser())
+    except RuntimeError as error:
+        raise SpecError(f"There is no home folder to put in the place of '~' in {uri}: {error}") from error

@@ -14,6 +14,8 @@ _EXPECTED = {
     "dict_type": "must be a mapping",
     "model_attributes_type": "must be a mapping",
     "model_type": "must be a mapping",
+    "too_long": "takes {max_length} at most",
+    "too_short": "needs {min_length} at least",
     "tuple_type": "must be a list",
 }
 
@@ -36,31 +38,31 @@ def _describe(details: ErrorDetails, model: type[BaseModel]) -> str:
     kind = details["type"]
     if kind == "extra_forbidden":
         return f"{where}: unknown key; {_alternatives(keys, model)}"
-    if kind == "missing":
-        return _missing(where, details)
-    message = details["msg"].removeprefix("Value error, ")
     if kind == "value_error":
-        return f"{where}: {message}"
+        return f"{where}: {details['msg'].removeprefix('Value error, ')}"
     if kind == "union_tag_not_found":
-        return f"{where}.kind: missing; allowed: {_allowed_tags(keys, model)}"
+        return f"{where}.kind: missing; allowed: {', '.join(_tags(keys, model))}"
     if kind == "union_tag_invalid":
         found = _shown(details["input"].get("kind"))
-        return f"{where}.kind: found {found}; allowed: {_allowed_tags(keys, model)}"
-    expected = _EXPECTED.get(kind) or f"{message[0].lower()}{message[1:]}"
-    found = _type_of(details["input"]) if "storage_options" in keys else _shown(details["input"])
-    return f"{where}: found {found}; {expected}"
+        return f"{where}.kind: found {found}; allowed: {', '.join(_tags(keys, model))}"
+    if kind == "missing" and isinstance(details["loc"][-1], str):
+        return f"{where}: missing; this key is required"
+    return _describe_value(where, details)
+
+
+def _describe_value(where: str, details: ErrorDetails) -> str:
+    found = _type_of(details["input"]) if "storage_options" in details["loc"] else _shown(details["input"])
+    if details["type"] == "missing":  # the rest of a list of fixed length
+        where, _, length = where.rpartition(".")
+        return f"{where}: found {found}; {length} are too few"
+    if details["type"] in _EXPECTED:
+        return f"{where}: found {found}; {_EXPECTED[details['type']].format(**details.get('ctx', {}))}"
+    return f"{where}: found {found}; {details['msg'][0].lower()}{details['msg'][1:]}"
 
 
 def _visible(keys: Sequence[str], model: type[BaseModel]) -> list[str]:
     """Drop the union tag that pydantic puts after a section's name: no user wrote it."""
     return [*keys[:1], *keys[2:]] if len(keys) > 1 and keys[1] in _tags(keys, model) else list(keys)
-
-
-def _missing(where: str, details: ErrorDetails) -> str:
-    if isinstance(details["loc"][-1], str):
-        return f"{where}: missing; this key is required"
-    found = details["input"]  # a list of fixed length
-    return f"{where.rpartition('.')[0]}: found {_shown(found)}; {len(found)} values are too few"
 
 
 def _shown(value: Any) -> str:
@@ -75,10 +77,6 @@ def _shown(value: Any) -> str:
 
 def _type_of(value: Any) -> str:
     return f"a value of type {type(value).__name__}"
-
-
-def _allowed_tags(keys: Sequence[str], model: type[BaseModel]) -> str:
-    return ", ".join(_tags(keys, model))
 
 
 def _tags(keys: Sequence[str], model: type[BaseModel]) -> list[str]:

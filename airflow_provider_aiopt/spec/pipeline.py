@@ -66,7 +66,11 @@ class PipelineSpec(SpecModel):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as plain JSON values, without the keys that have their default."""
-        return self.model_dump(mode="json", exclude_defaults=True)
+        values = self.model_dump(mode="json", exclude_defaults=True)
+        for name in ("preprocess", "postprocess"):  # their kind is a default, but no section is read without
+            if section := getattr(self, name):
+                values[name] = {"kind": section.kind, **values[name]}
+        return values
 
     def to_json(self) -> str:
         """Return the spec as JSON text that :func:`~airflow_provider_aiopt.spec.load_spec` reads back."""

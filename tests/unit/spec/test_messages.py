@@ -1,0 +1,233 @@
+# ruff: noqa: E501 - a message reads best in one line
+"""Each way in which a spec can be wrong, and what is said of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_provider_aiopt.exceptions import SpecError
+from airflow_provider_aiopt.spec import load_spec
+
+
+def faults(**sections: Any) -> list[str]:
+    """The lines that loading a spec with these sections complains in, the heading left out."""
+    values = {"source": {"uri": "photos"}, "model": {"uri": "model.onnx"}} | sections
+    with pytest.raises(SpecError) as caught:
+        load_spec(values)
+    heading, *lines = str(caught.value).splitlines()
+    assert heading == f"The pipeline spec has {len(lines)} error{'s' * (len(lines) > 1)}:"
+    return [line.removeprefix("  ") for line in lines]
+
+
+def fault(**sections: Any) -> str:
+    (line,) = faults(**sections)
+    return line
+
+
+def rows(**more: Any) -> dict[str, Any]:
+    return {"uri": "rows", "format": "csv", "columns": ["a", "b"], **more}
+
+
+def test_every_fault_has_its_line() -> None:
+    assert len(faults(name="?", execution={"shards": 0, "batch_size": "x"}, sauce=1)) == 4
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        ({"sauce": {}}, "sauce: unknown key; did you mean 'source'? allowed: execution, model, name, "),
+        (
+            {"source": {"uri": "x", "patern": "*"}},
+            "source.patern: unknown key; did you mean 'pattern'? allowed: ",
+        ),
+        ({"source": {"uri": "x", "raw": 1}}, "source.raw: unknown key; allowed: allow_empty, columns, "),
+        ({"model": {"uri": "x", "zzz": 1}}, "model.zzz: unknown key; allowed: connection, device, labels, "),
+        (
+            {"preprocess": {"kind": "image", "sise": 3}},
+            "preprocess.sise: unknown key; did you mean 'size'? allowed: crop_fraction, interpolation, kind, ",
+        ),
+        (
+            {"preprocess": {"kind": "text", "size": 3}},
+            "preprocess.size: unknown key; allowed: kind, max_length, tokenizer",
+        ),
+        (
+            {"postprocess": {"kind": "embedding", "topk": 3}},
+            "postprocess.topk: unknown key; allowed: kind, normalize, output, pooling",
+        ),
+    ],
+)
+def test_an_unknown_key_is_named_with_those_allowed(sections: dict[str, Any], said: str) -> None:
+    assert fault(**sections).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        ({"source": {}}, "source.uri: missing; this key is required"),
+        ({"model": {}}, "model.uri: missing; this key is required"),
+        ({"preprocess": {"size": 3}}, "preprocess.kind: missing; allowed: image, text, tabular"),
+        ({"postprocess": {}}, "postprocess.kind: missing; allowed: classification, embedding, raw"),
+    ],
+)
+def test_a_missing_key_is_named(sections: dict[str, Any], said: str) -> None:
+    assert fault(**sections) == said
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        (
+            {"preprocess": {"kind": "imgae"}},
+            "preprocess.kind: found 'imgae' (str); allowed: image, text, tabular",
+        ),
+        ({"preprocess": {"kind": None}}, "preprocess.kind: found nothing; allowed: image, text, tabular"),
+        (
+            {"postprocess": {"kind": 3}},
+            "postprocess.kind: found 3 (int); allowed: classification, embedding, raw",
+        ),
+    ],
+)
+def test_an_unknown_kind_is_named_with_those_allowed(sections: dict[str, Any], said: str) -> None:
+    assert fault(**sections) == said
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        ({"source": "photos"}, "source: found 'photos' (str); must be a mapping"),
+        ({"execution": None}, "execution: found nothing; must be a mapping"),
+        ({"preprocess": "image"}, "preprocess: found 'image' (str); must be a mapping"),
+        ({"source": {"uri": 3}}, "source.uri: found 3 (int); input should be a valid string"),
+        ({"source": {"uri": ""}}, "source.uri: found '' (str); string should have at least 1 character"),
+        ({"source": {"uri": "x", "pattern": 7}}, "source.pattern: found 7 (int); must be a list"),
+        (
+            {"source": {"uri": "x", "pattern": []}},
+            "source.pattern: found [] (list); needs 1 at least",
+        ),
+        (
+            {"source": {"uri": "x", "recursive": "maybe"}},
+            "source.recursive: found 'maybe' (str); input should be a",
+        ),
+        (
+            {"source": {"uri": "x", "max_record_bytes": 0}},
+            "source.max_record_bytes: found 0 (int); input should be",
+        ),
+        (
+            {"source": {"uri": "x", "format": "tsv"}},
+            "source.format: found 'tsv' (str); input should be 'files', ",
+        ),
+        ({"name": "a b"}, "name: found 'a b' (str); string should match pattern"),
+        ({"name": ".."}, "name: found '..' (str); string should match pattern"),
+        ({"name": "x" * 201}, "name: found 'xxxxxx"),
+        (
+            {"model": {"uri": "x", "sha256": "ab"}},
+            "model.sha256: found 'ab' (str); string should match pattern",
+        ),
+        (
+            {"model": {"uri": "x", "device": "tpu"}},
+            "model.device: found 'tpu' (str); input should be 'auto', ",
+        ),
+        (
+            {"execution": {"shards": 100_000}},
+            "execution.shards: found 100000 (int); input should be less than or",
+        ),
+        (
+            {"execution": {"max_bad_fraction": 2}},
+            "execution.max_bad_fraction: found 2 (int); input should be less",
+        ),
+        (
+            {"preprocess": {"kind": "image", "mean": [1, 2]}},
+            "preprocess.mean: found [1, 2] (list); 2 are too few",
+        ),
+        (
+            {"preprocess": {"kind": "image", "std": [1, 1, 0]}},
+            "preprocess.std.2: found 0 (int); input should be",
+        ),
+        (
+            {"preprocess": {"kind": "image", "crop_fraction": float("nan")}},
+            "preprocess.crop_fraction: found nan (float); input should be a finite number",
+        ),
+        (
+            {"postprocess": {"kind": "classification", "top_k": 0}},
+            "postprocess.top_k: found 0 (int); input should",
+        ),
+        ({"sink": {"compression": "zip"}}, "sink.compression: found 'zip' (str); input should be 'zstd', "),
+    ],
+)
+def test_a_wrong_value_is_shown_with_what_is_allowed(sections: dict[str, Any], said: str) -> None:
+    assert fault(**sections).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        (
+            {"source": {"uri": "x", "columns": ["a"]}},
+            "source: columns and id_column belong to the formats csv, jsonl and parquet; with format 'files' each file is one record",
+        ),
+        (
+            {"source": {"uri": "x", "format": "jsonl"}},
+            "source: format 'jsonl' needs columns: which columns make up a record",
+        ),
+        (
+            {"source": {"uri": "x", "pattern": "../*.jpg"}},
+            "source: pattern '../*.jpg' may not leave the source's root by '/' or '..'",
+        ),
+        (
+            {"source": {"uri": "x", "pattern": ["*.jpg", "/etc/*"]}},
+            "source: pattern '/etc/*' may not leave the source's root by '/' or '..'",
+        ),
+        (
+            {"model": {"uri": "builtin:m", "connection": "aws"}},
+            "model: connection and storage_options have no meaning for 'builtin:m': a builtin model ships with the package",
+        ),
+        (
+            {"preprocess": {"kind": "tabular"}},
+            "spec: preprocess.kind 'tabular' needs rows: set source.format to csv, jsonl or parquet, or use kind 'image' or 'text' for files",
+        ),
+        (
+            {"source": rows(), "preprocess": {"kind": "tabular", "mean": [0], "std": [1]}},
+            "spec: preprocess.mean has 1 values for 2 source.columns; give one per column",
+        ),
+        (
+            {"source": rows(), "preprocess": {"kind": "tabular", "std": [1, 1, 1]}},
+            "spec: preprocess.std has 3 values for 2 source.columns; give one per column",
+        ),
+        (
+            {"source": rows(), "preprocess": {"kind": "tabular", "mean": [0], "std": [1, 1]}},
+            "preprocess: mean has 1 values and std 2; give one per column",
+        ),
+        (
+            {"source": rows(), "preprocess": {"kind": "text"}},
+            "spec: preprocess.kind 'text' takes one column, source.columns names 2: a, b",
+        ),
+        (
+            {"source": rows(), "preprocess": {"kind": "image"}},
+            "spec: preprocess.kind 'image' needs bytes, which source.format 'csv' cannot hold: use 'files', or 'parquet' with a binary column",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_said_with_the_way_out(sections: dict[str, Any], said: str) -> None:
+    assert fault(**sections) == said
+
+
+def test_long_values_are_cut() -> None:
+    line = fault(name="?" * 1000)
+
+    assert "?..." in line
+    assert len(line) < 200
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"source": {"uri": "x", "storage_options": "s3cr3t"}},
+        {"source": {"uri": "x", "storage_options": {3: "s3cr3t"}}},
+        {"source": [{"uri": "x", "storage_options": {"secret": "s3cr3t"}}]},
+        {"model": {"uri": "x", "labels": {"secret": "s3cr3t"}}},
+    ],
+)
+def test_credentials_stay_out_of_messages(sections: dict[str, Any]) -> None:
+    assert "s3cr3t" not in fault(**sections)
