@@ -76,5 +76,6 @@ def _activate(values: np.ndarray[Any, Any], activation: str) -> np.ndarray[Any, 
         result: np.ndarray[Any, Any] = exponentials / exponentials.sum(axis=1, keepdims=True)
         return result
     if activation == "sigmoid":
-        return np.asarray(1.0 / (1.0 + np.exp(-wide)))
+        small = np.exp(-np.abs(wide))  # never overflows
+        return np.asarray(np.where(wide >= 0, 1.0, small) / (1.0 + small))
     return wide
