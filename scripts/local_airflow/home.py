@@ -142,7 +142,9 @@ class Home:
                 "parsing_processes": 1,
                 "bundle_refresh_check_interval": 1,
                 "min_file_process_interval": 30,
-                "dag_bundle_config_list": json.dumps([_bundle(folder) for folder in dags]),
+                "dag_bundle_config_list": json.dumps(
+                    [_bundle(index, folder) for index, folder in enumerate(dags)]
+                ),
             },
         }
 
@@ -170,10 +172,10 @@ def reserve_port() -> socket.socket:
     return held
 
 
-def _bundle(folder: Path) -> dict[str, object]:
+def _bundle(index: int, folder: Path) -> dict[str, object]:
     return {
         # The name is part of every DAG's identity: it must be the same at the next start.
-        "name": "-".join(folder.resolve().parts[-2:]),
+        "name": f"dags-folder-{index}" if index else "dags-folder",
         "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
         "kwargs": {"path": str(folder.resolve()), "refresh_interval": 2},
     }

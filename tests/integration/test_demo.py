@@ -11,9 +11,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from airflow_support import REPOSITORY, clean_environment, processes_of, wait_until
+from demo_view import summarise
 
 pytestmark = pytest.mark.integration
 
@@ -58,6 +60,29 @@ def _parent_and_session(entry: Path) -> tuple[int, int]:
 def await_airflow(process: subprocess.Popen[str]) -> int:
     wait_until(lambda: len(sessions_below(process.pid)) == 1, "the demo has started its Airflow")
     return sessions_below(process.pid).pop()
+
+
+def test_progress_says_how_far_each_stage_is() -> None:
+    tasks = [
+        task("ingest", "success"),
+        task("preprocess", "success", try_number=3),
+        task("preprocess", "running"),
+        task("inference", "failed"),
+        task("inference", "success"),
+        task("postprocess", "upstream_failed", try_number=0),
+    ]
+
+    assert summarise(tasks) == {
+        "ingest": ("done", "1 of 1 tasks done"),
+        "preprocess": ("running", "1 of 2 tasks done, 2 retried"),
+        "inference": ("failed", "1 of 2 tasks done, 1 failed"),
+        "postprocess": ("failed", "0 of 1 tasks done, not run since an earlier stage failed"),
+    }
+    assert summarise([])["ingest"] == ("waiting", "waiting")
+
+
+def task(task_id: str, state: str, try_number: int = 1) -> dict[str, Any]:
+    return {"task_id": task_id, "state": state, "try_number": try_number}
 
 
 def test_the_demo_classifies_the_photographs_and_accounts_for_its_time(tmp_path: Path) -> None:
