@@ -29,7 +29,7 @@ PYTEST_ARGS ?=
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: demo
 demo: $(DEMO) ## Classify six photographs on a real Airflow and say where the time went (KEEP=1: leave it running)
@@ -53,6 +53,9 @@ format: $(TEST) ## Format the sources and fix what can be fixed
 
 .PHONY: install
 install: $(TEST) ## Make .venv with everything but the model exporters
+
+.PHONY: install-models
+install-models: $(TEST) $(MODELS) ## Add torch, the exporters and the real weights (several gigabytes)
 
 .PHONY: constraints
 constraints: | $(UV) ## Pin the newest versions of all dependencies in constraints.txt
