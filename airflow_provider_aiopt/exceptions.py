@@ -5,7 +5,7 @@
     AioptError
     ├── SpecError (ValueError)                 the pipeline spec is wrong
     ├── MissingExtraError (ImportError)        an optional dependency is not installed
-    ├── SourceError (OSError)                  the source cannot be listed at all
+    ├── SourceError (OSError)                  the source cannot be listed or reached at all
     ├── StorageError (OSError)                 the workspace or the sink cannot be read or written
     │   └── StorageFullError                   ... because there is no room left
     ├── ShardError (ValueError)                a shard reference, manifest or shard file is unusable
@@ -80,7 +80,7 @@ class MissingExtraError(AioptError, ImportError):
 
 
 class SourceError(AioptError, OSError):
-    """The source cannot be listed: missing, empty or refused as a whole."""
+    """The source cannot be listed or reached: missing, empty, refused as a whole or not answering."""
 
 
 class StorageError(AioptError, OSError):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import glob
 import os
+import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, cast
 
 from airflow_provider_aiopt.exceptions import AioptError, StorageError, StorageFullError
 
@@ -51,34 +54,40 @@ def resolve_filesystem(
 
 
 @contextmanager
-def storage_errors(action: str, uri: str) -> Iterator[None]:
-    """Translate :class:`OSError` within the block into this package's errors.
+def storage_errors(action: str, uri: str, *, faults: type[Exception] = OSError) -> Iterator[None]:
+    """Translate errors within the block into this package's own.
 
     :param action: what is being done, for the message: ``"write"``, ``"read"``
     :param uri: on what
+    :param faults: what counts as the storage's error; drivers of remote file systems raise what their client
+        libraries do, so that around nothing but a call of theirs it is every :class:`Exception`
     :raises StorageFullError: where there is no room left
-    :raises StorageError: for every other :class:`OSError`
+    :raises StorageError: for every other error
     """
     try:
         yield
     except AioptError:
         raise
-    except OSError as error:
-        reason = error.strerror or str(error) or type(error).__name__
-        if error.errno in _NO_ROOM:
+    except faults as error:
+        reason = reason_of(error)
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
             raise StorageFullError(
-                error.errno,
                 f"Cannot {action} {uri}: {reason}. Free some room or move [aiopt] work_dir or the sink "
-                "elsewhere, then retry the task: it goes on after the last finished shard",
+                "elsewhere, then retry the task: it goes on after the last finished shard"
             ) from error
-        raise StorageError(error.errno, f"Cannot {action} {uri}: {reason}") from error
+        raise StorageError(f"Cannot {action} {uri}: {reason}") from error
+
+
+def reason_of(error: Exception) -> str:
+    """Return what *error* says, without number, path or class where it says anything else."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 class Folder:
     """A folder in which files appear whole or not at all.
 
-    Local files are written under a temporary name, flushed to disk and renamed; on object stores one put is
-    atomic by itself.
+    Local files are written under a temporary name, flushed to disk and renamed; for object stores, where one
+    put is atomic by itself, they are written to this machine's temporary folder first.
 
     :param uri: the folder's local path or URL
     :param filesystem: its fsspec file system
@@ -129,12 +138,13 @@ class Folder:
 
     def exists(self, name: str) -> bool:
         """Whether the folder has a file *name*."""
-        with storage_errors("look up", self.uri_of(name)):
+        with storage_errors("look up", self.uri_of(name), faults=self._faults):
+            self.filesystem.invalidate_cache(self.path)
             return bool(self.filesystem.exists(self._path_of(name)))
 
     def names(self) -> list[str]:
         """Return the names of the folder's files, sorted; none where the folder does not exist."""
-        with storage_errors("list", self.uri):
+        with storage_errors("list", self.uri, faults=self._faults):
             try:
                 self.filesystem.invalidate_cache(self.path)
                 entries = self.filesystem.ls(self.path, detail=True)
@@ -148,7 +158,7 @@ class Folder:
 
         :raises StorageError: if it cannot be read
         """
-        with storage_errors("read", self.uri_of(name)):
+        with storage_errors("read", self.uri_of(name), faults=self._faults):
             return bytes(self.filesystem.cat_file(self._path_of(name)))
 
     def version(self, name: str) -> str | None:
@@ -156,7 +166,7 @@ class Folder:
 
         :returns: None where there is no such file; empty where the file system does not tell
         """
-        with storage_errors("look up", self.uri_of(name)):
+        with storage_errors("look up", self.uri_of(name), faults=self._faults):
             try:
                 self.filesystem.invalidate_cache(self.path)
                 info = self.filesystem.info(self._path_of(name))
@@ -172,7 +182,7 @@ class Folder:
         :raises StorageError: if it cannot be read or written
         """
         partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
-        with storage_errors("copy to this machine", self.uri_of(name)):
+        with storage_errors("copy to this machine", self.uri_of(name), faults=self._faults):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 self.filesystem.get_file(self._path_of(name), str(partial))
@@ -196,22 +206,27 @@ class Folder:
         :raises StorageFullError: if there is no room left
         :raises StorageError: if it cannot be written
         """
-        with storage_errors("write", self.uri_of(name)):
-            if self.is_local:
-                with _local_file(Path(self._path_of(name))) as stream:
-                    yield stream
-            else:
-                with (
-                    self.filesystem.transaction,
-                    self.filesystem.open(self._path_of(name), "wb") as stream,
-                ):
-                    yield stream
+        if self.is_local:
+            with storage_errors("write", self.uri_of(name)), _local_file(Path(self._path_of(name))) as stream:
+                yield stream
+            return
+        # Not fsspec's transactions: a file system has one for all its files, and those do not nest.
+        by_way_of = f"{self.uri_of(name)} by way of {tempfile.gettempdir()}"
+        with storage_errors("write", by_way_of), tempfile.NamedTemporaryFile(prefix="aiopt-") as copy:
+            yield cast("IO[bytes]", copy)
+            copy.flush()
+            with storage_errors("write", self.uri_of(name), faults=self._faults):
+                self.filesystem.put_file(copy.name, self._path_of(name))
 
     def remove(self, name: str) -> None:
         """Remove the file *name* if it is there."""
-        with storage_errors("remove", self.uri_of(name)):
-            if self.filesystem.exists(self._path_of(name)):
-                self.filesystem.rm_file(self._path_of(name))
+        with storage_errors("remove", self.uri_of(name), faults=self._faults), suppress(FileNotFoundError):
+            self.filesystem.rm_file(self._path_of(name))
+
+    @property
+    def _faults(self) -> type[Exception]:
+        """What the file system's own calls raise; a local one nothing but :class:`OSError`."""
+        return OSError if self.is_local else Exception
 
     def _path_of(self, name: str) -> str:
         return f"{self.path}/{name}"
@@ -220,15 +235,33 @@ class Folder:
 @contextmanager
 def _local_file(target: Path) -> Iterator[IO[bytes]]:
     target.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in target.parent.glob(f".{target.name}.*.tmp"):  # of an attempt that was killed
-        leftover.unlink(missing_ok=True)
+    _remove_abandoned(target)
     temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
-        with temporary.open("wb") as stream:
+        with _open_locked(temporary) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(target)
+            temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _open_locked(path: Path) -> IO[bytes]:
+    """Create a file and lock it for as long as it is open, so that all can see that its writer lives."""
+    while True:
+        stream = path.open("wb")
+        with suppress(OSError):  # some network file systems have no locks: then nothing is ever abandoned
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        if path.exists():
+            return stream
+        stream.close()  # it was taken for abandoned before it was locked
+
+
+def _remove_abandoned(target: Path) -> None:
+    """Remove what writers of *target* left that were killed: files that nobody has locked any more."""
+    for leftover in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
+        with suppress(OSError), leftover.open("rb+") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            leftover.unlink()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_aiopt.data.folder import FileSystemResolver, resolve_filesystem, storage_errors
+from airflow_provider_aiopt.data.records import printable
 from airflow_provider_aiopt.exceptions import SourceError, StorageError
 from airflow_provider_aiopt.spec.source import SourceSpec
 
@@ -31,7 +32,7 @@ class Entry:
     @property
     def printable_name(self) -> str:
         """The name in printable form: bytes that are no UTF-8 are shown as hexadecimal escapes."""
-        return self.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        return printable(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,11 @@ def list_source(
     """
     filesystem, path, is_local = _resolve(spec, resolver)
     try:
-        with storage_errors("list", spec.uri):
+        with storage_errors("list", spec.uri, faults=OSError if is_local else Exception):
             lister = _list_local if is_local else _list_remote
             root_path, entries = lister(filesystem, path.rstrip("/"), spec)
     except StorageError as error:
-        raise SourceError(error.errno, f"{error.strerror}. Check source.uri and its credentials") from error
+        raise SourceError(f"{error}. Check source.uri and its credentials") from error
     entries.sort(key=lambda entry: entry.name)
     if not entries and not spec.allow_empty:
         raise SourceError(
@@ -111,9 +112,11 @@ def _root(filesystem: Any, path: str, is_local: bool) -> Root:
 
 
 def _list_local(_: Any, path: str, spec: SourceSpec) -> tuple[str, list[Entry]]:
+    path = path or "/"
     status = Path(path).stat()
     if stat.S_ISREG(status.st_mode):
-        folder, name = os.path.split(path)
+        # A link that the spec itself names may lead anywhere.
+        folder, name = os.path.split(os.path.realpath(path))
         return folder, [Entry(name, status.st_size, str(status.st_mtime_ns))]
     entries = []
     for name, item in _walk_local(path, "", recursive=spec.recursive):
@@ -125,7 +128,7 @@ def _list_local(_: Any, path: str, spec: SourceSpec) -> tuple[str, list[Entry]]:
 def _walk_local(folder: str, prefix: str, *, recursive: bool) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yield the visible files below *folder* without following links to folders."""
     subfolders = []
-    with os.scandir(folder) as items:
+    with storage_errors("list", folder), os.scandir(folder) as items:
         for item in items:
             if item.name.startswith("."):
                 continue

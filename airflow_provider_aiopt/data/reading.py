@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from airflow_provider_aiopt.data.folder import reason_of
 from airflow_provider_aiopt.data.listing import Entry, Root
 from airflow_provider_aiopt.exceptions import (
+    AioptError,
     EmptyRecordError,
     PathEscapeError,
     RecordError,
     RecordReadError,
     RecordTooLargeError,
+    SourceError,
 )
 
 
@@ -26,6 +29,7 @@ def read_entry(root: Root, entry: Entry, *, max_bytes: int) -> bytes:
     :raises RecordReadError: if it is gone, may not be read or is no regular file
     :raises EmptyRecordError: if it holds no bytes
     :raises RecordTooLargeError: if it is longer than *max_bytes*
+    :raises SourceError: if a remote file system does not answer: no fault of the record
     """
     content = _reader(root)(root, entry, max_bytes)
     if not content:
@@ -42,11 +46,9 @@ def open_local(root: Root, entry: Entry) -> int:
     :raises RecordReadError: if it is gone, may not be read or is no regular file
     """
     path = root.path_of(entry)
-    try:
+    with local_errors():
         # Without O_NONBLOCK, opening a pipe would wait for a writer for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise _unreadable(error) from error
     try:
         _check_local(root, path, descriptor)
     except BaseException:
@@ -65,14 +67,12 @@ def _read_local(root: Root, entry: Entry, max_bytes: int) -> bytes:
         size = os.fstat(descriptor).st_size
         if size > max_bytes:
             raise _too_large(str(size), max_bytes)
-        try:
-            chunks = []
-            remaining = max_bytes + 1
+        chunks = []
+        remaining = max_bytes + 1
+        with local_errors():
             while remaining > 0 and (chunk := stream.read(min(remaining, size + 1))):
                 chunks.append(chunk)
                 remaining -= len(chunk)
-        except OSError as error:
-            raise _unreadable(error) from error
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
@@ -94,16 +94,48 @@ def _check_local(root: Root, path: str, descriptor: int) -> None:
 def _read_remote(root: Root, entry: Entry, max_bytes: int) -> bytes:
     if entry.size > max_bytes:
         raise _too_large(str(entry.size), max_bytes)
-    try:
+    with remote_errors(root, entry):
         return bytes(root.filesystem.cat_file(root.path_of(entry)))
+
+
+@contextmanager
+def local_errors() -> Iterator[None]:
+    """Translate what this machine's own file system raises within the block.
+
+    :raises RecordReadError: for every :class:`OSError`
+    """
+    try:
+        yield
+    except AioptError:
+        raise
     except OSError as error:
         raise _unreadable(error) from error
+
+
+@contextmanager
+def remote_errors(root: Root, entry: Entry) -> Iterator[None]:
+    """Translate what a remote file system raises within the block.
+
+    :raises RecordReadError: if the file is gone or forbidden
+    :raises SourceError: for everything else
+    """
+    try:
+        yield
+    except AioptError:
+        raise
+    except (FileNotFoundError, PermissionError) as error:
+        raise _unreadable(error) from error
+    except Exception as error:  # whatever the driver's client library raises
+        raise SourceError(
+            f"Cannot read {root.uri_of(entry)}: {reason_of(error)}. The storage is at fault, not the record: "
+            "a retry goes on after the last finished shard"
+        ) from error
 
 
 def _unreadable(error: OSError) -> RecordError:
     if isinstance(error, FileNotFoundError):
         return RecordReadError("The file is gone: it was deleted after the listing, or its link is dangling")
-    return RecordReadError(f"The file cannot be read: {error.strerror or error}")
+    return RecordReadError(f"The file cannot be read: {reason_of(error)}")
 
 
 def _too_large(actual: str, limit: int) -> RecordTooLargeError:

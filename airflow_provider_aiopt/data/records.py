@@ -10,6 +10,14 @@ from airflow_provider_aiopt.exceptions import RecordError
 _MESSAGE_LENGTH = 500
 
 
+def printable(text: str) -> str:
+    """Return *text* with what is no Unicode as escapes: bytes of a file name or row that are no UTF-8."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # JSON's own escapes may form halves of a pair, too
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """A record as the source gave it.
@@ -51,7 +59,7 @@ class BadRecord:
     @classmethod
     def from_error(cls, record_id: str, uri: str, stage: str, error: RecordError) -> BadRecord:
         """Describe the record that *error* was raised for."""
-        message = str(error)
+        message = printable(str(error))
         if len(message) > _MESSAGE_LENGTH:
             message = f"{message[: _MESSAGE_LENGTH - 3]}..."
         return cls(id=record_id, uri=uri, stage=stage, error_class=type(error).__name__, message=message)
