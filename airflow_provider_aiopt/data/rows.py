@@ -6,36 +6,37 @@ import csv
 import io
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from airflow_provider_aiopt.data.listing import Entry, Root
-from airflow_provider_aiopt.data.reading import open_local
-from airflow_provider_aiopt.exceptions import (
-    DecodeError,
-    EmptyRecordError,
-    RecordError,
-    RecordReadError,
-    RecordTooLargeError,
-)
+from airflow_provider_aiopt.data.reading import local_errors, open_local, remote_errors
+from airflow_provider_aiopt.exceptions import DecodeError, EmptyRecordError, RecordError, RecordTooLargeError
 from airflow_provider_aiopt.spec.source import SourceSpec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Row = dict[str, Any]
 RowReader = Callable[[IO[bytes], SourceSpec], Iterator[Row | RecordError]]
+
+_PARQUET_ROWS = 128  # held at once: rows may be as large as images
 
 
 def iter_rows(root: Root, entry: Entry, spec: SourceSpec) -> Iterator[Row | RecordError]:
     """Yield the rows of one file, with an error in the place of each row that cannot be read.
 
-    A file that cannot be read at all yields one error.
+    A file that cannot be read at all, or not to its end, yields one error for what is missing.
+
+    :raises SourceError: if a remote file system does not answer
     """
+    errors = local_errors() if root.is_local else remote_errors(root, entry)
     try:
-        with _open(root, entry) as stream:
+        with errors, _open(root, entry) as stream:
             yield from _READERS[spec.format](stream, spec)
     except RecordError as error:
         yield error
-    except OSError as error:
-        yield RecordReadError(f"The file cannot be read: {error.strerror or error}")
 
 
 def row_payload(row: Row, spec: SourceSpec) -> bytes:
@@ -71,7 +72,7 @@ def _encode(values: Sequence[Any]) -> bytes:
         return json.dumps(values, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError as error:
         raise DecodeError(f"The row is not valid UTF-8: {error.reason}") from error
-    except TypeError as error:
+    except (RecursionError, TypeError, ValueError) as error:
         raise DecodeError(f"The row cannot be represented: {error}") from error
 
 
@@ -83,25 +84,37 @@ def _open(root: Root, entry: Entry) -> IO[bytes]:
 
 
 def _csv_rows(stream: IO[bytes], spec: SourceSpec) -> Iterator[Row | RecordError]:
+    # The module has one limit for all its readers, in characters; only ever raised, it harms nobody.
+    csv.field_size_limit(max(csv.field_size_limit(), min(spec.max_record_bytes, sys.maxsize)))
     # Undecodable bytes travel as surrogates and fail where their own row is encoded, not the whole file.
-    text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    reader = csv.reader(text)
-    header: list[str] | None = None
+    with io.TextIOWrapper(stream, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+        # Strict: a quote that is never closed would else swallow the rest of the file as one value.
+        reader = csv.reader(text, strict=True)
+        rows = _csv_lists(reader)
+        header = next(rows, None)
+        if header is None:
+            raise EmptyRecordError("The file holds no bytes")
+        if isinstance(header, RecordError):
+            raise header
+        _require_columns(header, spec)
+        for row in rows:
+            if isinstance(row, RecordError):
+                yield row
+            elif row:
+                yield _csv_row(header, row, reader.line_num)
+
+
+def _csv_lists(reader: Any) -> Iterator[list[str] | RecordError]:
     while True:
         try:
             row = next(reader, None)
         except csv.Error as error:
-            yield DecodeError(f"Line {reader.line_num} is not valid CSV: {error}")
+            kind = RecordTooLargeError if "field limit" in str(error) else DecodeError
+            yield kind(f"Line {reader.line_num} is not valid CSV: {error}")
             continue
         if row is None:
-            break
-        if header is None:
-            header = row
-            _require_columns(header, spec)
-        elif row:
-            yield _csv_row(header, row, reader.line_num)
-    if header is None:
-        yield EmptyRecordError("The file holds no bytes")
+            return
+        yield row
 
 
 def _csv_row(header: list[str], row: list[str], line: int) -> Row | RecordError:
@@ -116,7 +129,7 @@ def _json_rows(stream: IO[bytes], _: SourceSpec) -> Iterator[Row | RecordError]:
             continue
         try:
             value = json.loads(line)
-        except ValueError as error:  # both bad JSON and bad UTF-8
+        except (RecursionError, ValueError) as error:  # too deep; bad JSON or bad UTF-8
             yield DecodeError(f"Line {number} is not valid JSON: {error}")
             continue
         if isinstance(value, dict):
@@ -133,14 +146,25 @@ def _parquet_rows(stream: IO[bytes], spec: SourceSpec) -> Iterator[Row | RecordE
     try:
         file = pq.ParquetFile(stream)
         _require_columns(file.schema_arrow.names, spec)
-        for batch in file.iter_batches(columns=wanted):
-            yield from batch.to_pylist()
-    except pa.ArrowInvalid as error:
+        for batch in file.iter_batches(_PARQUET_ROWS, columns=wanted):
+            yield from _python_rows(batch)
+    except (pa.ArrowException, OSError) as error:
         yield DecodeError(f"The file is not valid Parquet: {error}")
 
 
+def _python_rows(batch: pa.RecordBatch) -> Iterator[Row | RecordError]:
+    try:
+        yield from batch.to_pylist()
+    except (OverflowError, ValueError) as error:  # text that is no UTF-8, a date that Python does not know
+        if batch.num_rows == 1:
+            yield DecodeError(f"The row cannot be represented: {error}")
+            return
+        for index in range(batch.num_rows):
+            yield from _python_rows(batch.slice(index, 1))
+
+
 def _require_columns(names: Sequence[str], spec: SourceSpec) -> None:
-    missing = [column for column in spec.columns if column not in names]
+    missing = [column for column in (*spec.columns, spec.id_column) if column and column not in names]
     if missing:
         raise DecodeError(
             f"The file has no column {', '.join(map(repr, missing))}; it has {', '.join(map(repr, names))}"

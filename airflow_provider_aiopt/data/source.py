@@ -11,7 +11,7 @@ from concurrent.futures import Executor
 from airflow_provider_aiopt.data.listing import Entry, Root
 from airflow_provider_aiopt.data.parallel import map_ordered
 from airflow_provider_aiopt.data.reading import read_entry
-from airflow_provider_aiopt.data.records import BadRecord, Record
+from airflow_provider_aiopt.data.records import BadRecord, Record, printable
 from airflow_provider_aiopt.data.rows import iter_rows, row_payload
 from airflow_provider_aiopt.exceptions import RecordError
 from airflow_provider_aiopt.spec.source import SourceSpec
@@ -77,7 +77,7 @@ class Source:
                     yield BadRecord.from_error(record_id, row_uri, STAGE, row)
                     continue
                 if self.spec.id_column and row.get(self.spec.id_column) is not None:
-                    record_id = str(row[self.spec.id_column])
+                    record_id = printable(str(row[self.spec.id_column]))
                 try:
                     yield Record.from_payload(record_id, row_uri, row_payload(row, self.spec))
                 except RecordError as error:
