@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from airflow_provider_aiopt.exceptions import ShardError
 
-_REFERENCE = re.compile(r"^(ingest|preprocess|inference|postprocess)/(\d{5})$")
+_REFERENCE = re.compile(r"(ingest|preprocess|inference|postprocess)/([0-9]{5})")
+
+ShardName = Annotated[str, Field(pattern=r"^[0-9]{5}$")]
+"""The number of a shard as its files are named by: five digits, so that no name leads elsewhere."""
 
 
 class ShardRef(NamedTuple):
@@ -32,7 +35,7 @@ class ShardRef(NamedTuple):
 
         :raises ShardError: if *text* is none
         """
-        match = _REFERENCE.match(text)
+        match = _REFERENCE.fullmatch(text)
         if match is None:
             raise ShardError(
                 f"{text!r} is no shard reference; expected one like 'ingest/00000', as the stage operators "
@@ -64,14 +67,14 @@ class ShardManifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: Literal[1] = 1
-    stage: str
-    shard: str
+    stage: Literal["ingest", "preprocess", "inference", "postprocess"]
+    shard: ShardName
     fingerprint: str
     records: int = Field(ge=0)
     rows: int = Field(ge=0)
     quarantined: int = Field(default=0, ge=0)
     quarantined_before: int = Field(default=0, ge=0)
-    file: str
+    file: str = Field(pattern=r"^[0-9]{5}\.(arrow|parquet)$")
     file_bytes: int = Field(ge=0)
 
     @property
@@ -95,6 +98,6 @@ class ShardManifest(BaseModel):
             return cls.model_validate_json(content)
         except ValidationError as error:
             raise ShardError(
-                f"{uri} is no shard manifest of this version: {error.errors()[0]['msg']}. Remove the run's "
-                "folder, or clear the stage's task, to make it again"
+                f"{uri} is no shard manifest of this version: {error.errors()[0]['msg']}. Clear the stage's "
+                "task to make it again"
             ) from error

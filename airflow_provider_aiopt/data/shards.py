@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
@@ -106,12 +106,21 @@ def read_batches(folder: Folder, name: str) -> Iterator[pa.RecordBatch]:
             source = (
                 stack.enter_context(pa.memory_map(str(local))) if local else pa.py_buffer(folder.read(name))
             )
-        try:
+        with _format_errors(uri):
             reader = stack.enter_context(pa.ipc.open_file(source))
-            count = reader.num_record_batches
-        except pa.ArrowInvalid as error:
-            raise ShardError(
-                f"{uri} is no whole shard file: {error}. Clear the task of the stage that wrote it"
-            ) from error
-        for index in range(count):
-            yield reader.get_batch(index)
+        for index in range(reader.num_record_batches):
+            with _format_errors(uri):
+                batch = reader.get_batch(index)
+            yield batch
+
+
+@contextmanager
+def _format_errors(uri: str) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise ShardError(
+            f"{uri} is no whole shard file: {error}. Remove it and clear the task of the stage that wrote it"
+        ) from error

@@ -67,24 +67,24 @@ class Workspace:
         return self.root.child(stage)
 
     def find_manifest(self, ref: ShardRef) -> ShardManifest | None:
-        """Return the manifest of a shard, or None where the shard is not finished."""
-        folder, name = self.stage(ref.stage), f"{ref.shard}.json"
-        if not folder.exists(name):
+        """Return the manifest of a shard, or None where the shard is not finished or has to be made again."""
+        try:
+            return self.manifest(ref)
+        except ShardError:
             return None
-        return ShardManifest.from_json(folder.read(name), folder.uri_of(name))
 
     def manifest(self, ref: ShardRef) -> ShardManifest:
         """Return the manifest of a finished shard.
 
-        :raises ShardError: if the shard is not finished
+        :raises ShardError: if the shard is not finished, or the manifest is not one of this version
         """
-        found = self.find_manifest(ref)
-        if found is None:
+        folder, name = self.stage(ref.stage), f"{ref.shard}.json"
+        if not folder.exists(name):
             raise ShardError(
                 f"The workspace {self.uri} has no finished shard {ref}. Run the stage {ref.stage!r} first, "
                 "with the same workspace; every worker must reach it under this name"
             )
-        return found
+        return ShardManifest.from_json(folder.read(name), folder.uri_of(name))
 
     def commit(self, manifest: ShardManifest) -> None:
         """Make a shard durable: its data must be written before."""

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from airflow_provider_aiopt.data.folder import FileSystemResolver, Folder
 from airflow_provider_aiopt.data.listing import Entry, list_source, open_root
+from airflow_provider_aiopt.data.manifest import ShardName
 from airflow_provider_aiopt.data.source import Source
 from airflow_provider_aiopt.exceptions import ShardError
 from airflow_provider_aiopt.spec.source import SourceSpec
@@ -32,7 +33,7 @@ class RunIndex(BaseModel):
 
     schema_version: Literal[1] = 1
     records: int = Field(ge=0)
-    shards: tuple[str, ...]
+    shards: tuple[ShardName, ...]
 
 
 def write_index(folder: Folder, index: RunIndex) -> None:
@@ -67,8 +68,8 @@ def open_source(folder: Folder, spec: SourceSpec, *, resolver: FileSystemResolve
     :param folder: the ingest stage's folder
     """
     if folder.exists(_INDEX):
+        folder.remove(_LISTING)  # first: the index alone still says that the listing is to be made again
         folder.remove(_INDEX)
-        folder.remove(_LISTING)
     settings = json.dumps(
         spec.model_dump(mode="json", exclude={"storage_options", "connection"}), sort_keys=True
     ).encode()
@@ -101,11 +102,17 @@ def _write_listing(folder: Folder, metadata: dict[bytes, bytes], entries: Sequen
 
 
 def _read_listing(folder: Folder, settings: bytes) -> tuple[str, list[Entry]] | None:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     if not folder.exists(_LISTING):
         return None
-    table = pq.read_table(io.BytesIO(folder.read(_LISTING)))
+    try:
+        table = pq.read_table(io.BytesIO(folder.read(_LISTING)))
+    except pa.ArrowInvalid as error:
+        raise ShardError(
+            f"{folder.uri_of(_LISTING)} is no listing: {error}. Remove the run's folder to begin the run anew"
+        ) from error
     metadata = table.schema.metadata or {}
     if metadata.get(_SPEC_KEY) != settings:
         return None

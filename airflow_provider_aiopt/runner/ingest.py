@@ -76,7 +76,8 @@ class _IngestRunner:
         if not self._context.spec.execution.resume:
             return None
         manifest = self._context.workspace.find_manifest(ref)
-        return manifest if manifest is not None and manifest.fingerprint == fingerprint else None
+        same = manifest is not None and manifest.fingerprint == fingerprint
+        return manifest if manifest and same and self._folder.exists(manifest.file) else None
 
     def _read(self, shard: str, bounds: Bounds, fingerprint: str) -> ShardManifest:
         with shard_writer(self._folder, f"{shard}.arrow") as writer:
