@@ -70,23 +70,33 @@ def lay_out_photographs(scratch: Path) -> None:
             shutil.copyfile(source / name, scratch / folder / name)
 
 
+def build_int8(fp32: Path, output: Path) -> QuantizeReport:
+    """Quantise the exported EfficientNet-Lite0.
+
+    :param fp32: its model folder
+    :param output: the model folder to write
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        lay_out_photographs(Path(scratch))
+        return quantize_model(
+            QuantizeOptions(
+                model=fp32,
+                output=output,
+                calibration=Path(scratch) / "calibration",
+                evaluation=Path(scratch) / "photographs",
+            )
+        )
+
+
 def build(output: Path) -> QuantizeReport:
     """Build the shipped models below *output*.
 
     :param output: a folder of model folders
     """
-    with tempfile.TemporaryDirectory() as name:
-        scratch = Path(name)
-        lay_out_photographs(scratch)
-        export_model("efficientnet-lite0", scratch / FP32)
-        return quantize_model(
-            QuantizeOptions(
-                model=scratch / FP32,
-                output=output / INT8,
-                calibration=scratch / "calibration",
-                evaluation=scratch / "photographs",
-            )
-        )
+    with tempfile.TemporaryDirectory() as scratch:
+        fp32 = Path(scratch) / FP32
+        export_model("efficientnet-lite0", fp32)
+        return build_int8(fp32, output / INT8)
 
 
 if __name__ == "__main__":

@@ -59,6 +59,8 @@ def strip_debug_information(model: Any) -> None:
     """
     model.ClearField("doc_string")
     model.ClearField("metadata_props")
+    # "2.9.0+cu130" and "2.9.0+cpu" write the same graph: the same file, then.
+    model.producer_version = model.producer_version.partition("+")[0]
     graph = model.graph
     for item in (graph, *graph.node, *graph.input, *graph.output, *graph.initializer, *graph.value_info):
         item.ClearField("doc_string")

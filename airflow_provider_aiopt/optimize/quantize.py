@@ -21,7 +21,7 @@ from airflow_provider_aiopt.optimize.graph import is_convolutional, opset
 from airflow_provider_aiopt.optimize.imports import require, versions
 from airflow_provider_aiopt.optimize.quantizers import quantize_cnn, quantize_transformer
 from airflow_provider_aiopt.optimize.samples import SampleOptions, Samples, hold_out, load_samples
-from airflow_provider_aiopt.optimize.sessions import latency, run_model
+from airflow_provider_aiopt.optimize.sessions import latencies, run_model
 from airflow_provider_aiopt.spec.card import CARD_FILE, ModelCard, OriginalCard, load_card
 from airflow_provider_aiopt.spec.preprocess import TextPreprocessSpec
 
@@ -128,7 +128,7 @@ def quantize_model(options: QuantizeOptions) -> QuantizeReport:
         new_card = _new_card(options, card, target, facts)
         _copy_assets(options.model, card, folder)
         write_card(folder, new_card)
-        before, after = (_measure(c, f, held_out) for c, f in ((card, source), (new_card, target)))
+        before, after = _measure({source: card, target: new_card}, held_out)
     return QuantizeReport(before=before, after=after, evaluation=evaluation, card=new_card)
 
 
@@ -202,9 +202,15 @@ def _copy_assets(source: Path, card: ModelCard, target: Path) -> None:
         shutil.copyfile(source / name, target / name)
 
 
-def _measure(card: ModelCard, file: Path, samples: Samples) -> Measurement:
-    sizes = sorted({min(size, len(samples)) for size in _LATENCY_BATCHES})
-    times = {size: latency(file, samples.feeds, batch_size=size) for size in sizes}
-    return Measurement(
-        name=card.name, precision=card.precision, size_bytes=file.stat().st_size, latency_s=times
-    )
+def _measure(models: Mapping[Path, ModelCard], samples: Samples) -> list[Measurement]:
+    times: dict[Path, dict[int, float]] = {file: {} for file in models}
+    for size in sorted({min(size, len(samples)) for size in _LATENCY_BATCHES}):
+        medians = latencies(list(models), samples.feeds, batch_size=size)
+        for file, median in zip(models, medians, strict=True):
+            times[file][size] = median
+    return [
+        Measurement(
+            name=card.name, precision=card.precision, size_bytes=file.stat().st_size, latency_s=times[file]
+        )
+        for file, card in models.items()
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 BATCH_SIZE = 16
 """Records per call when a model runs over sample data."""
 
-_WARM_UP = 3
-_REPEATS = 25
+_WARM_UP = 2
+_MIN_REPEATS = 5
+_MAX_REPEATS = 50
+_BUDGET_S = 4.0
 
 
 def batches(feeds: Feeds, size: int = BATCH_SIZE) -> Iterator[dict[str, Array]]:
@@ -51,21 +53,29 @@ def run_model(model: Path | bytes, feeds: Feeds) -> list[Array]:
     return [np.concatenate(parts) for parts in zip(*results, strict=True)]
 
 
-def latency(model: Path, feeds: Feeds, *, batch_size: int) -> float:
-    """Return the median time of one call, in seconds, on every core that the process may use.
+def latencies(models: Sequence[Path], feeds: Feeds, *, batch_size: int) -> list[float]:
+    """Return each model's median time of one call, in seconds, on every core that the process may use.
 
-    :param model: an ONNX file
+    The models take turns, so that whatever else the machine does meets all of them alike.
+
+    :param models: ONNX files that take the same inputs
     :param feeds: a tensor for each input, with at least *batch_size* records
     :param batch_size: records per call
     """
-    session = open_session(model)
-    batch = next(batches(_fitting(session, feeds), batch_size))
-    times = []
-    for _ in range(_WARM_UP + _REPEATS):
-        started = time.perf_counter()
+    sessions = [open_session(model) for model in models]
+    batch = next(batches(_fitting(sessions[0], feeds), batch_size))
+    for session in sessions * _WARM_UP:
         session.run(None, batch)
-        times.append(time.perf_counter() - started)
-    return statistics.median(times[_WARM_UP:])
+    times: list[list[float]] = [[] for _ in sessions]
+    begun = time.perf_counter()
+    while len(times[0]) < _MIN_REPEATS or (
+        len(times[0]) < _MAX_REPEATS and time.perf_counter() - begun < _BUDGET_S
+    ):
+        for session, own in zip(sessions, times, strict=True):
+            started = time.perf_counter()
+            session.run(None, batch)
+            own.append(time.perf_counter() - started)
+    return [statistics.median(own) for own in times]
 
 
 def open_session(model: Path | bytes) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from airflow_provider_aiopt.exceptions import ModelInputError, ModelLoadError
-from airflow_provider_aiopt.optimize.sessions import batches, latency, run_model
+from airflow_provider_aiopt.optimize.sessions import batches, latencies, run_model
 
 
 def test_records_are_cut_into_batches() -> None:
@@ -40,6 +40,8 @@ def test_a_file_that_is_no_model_is_named(cnn: Any, tmp_path: Path) -> None:
         run_model(tmp_path / "model.onnx", {})
 
 
-def test_latency_is_that_of_one_batch(model_folder: Path) -> None:
+def test_models_are_timed_in_turns(model_folder: Path) -> None:
     images = np.zeros((4, 3, 12, 12), dtype=np.float32)
-    assert 0 < latency(model_folder / "model.onnx", {"image": images}, batch_size=2) < 1
+    first, second = latencies([model_folder / "model.onnx"] * 2, {"image": images}, batch_size=2)
+    assert 0 < first < 1
+    assert 0 < second < 1
