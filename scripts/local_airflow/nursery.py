@@ -37,6 +37,7 @@ from typing import Any
 
 _PRELOAD = (
     "airflow.__main__",
+    "airflow.api_fastapi.app",
     "airflow.cli.commands.api_server_command",
     "airflow.cli.commands.dag_processor_command",
     "airflow.cli.commands.db_command",
@@ -45,7 +46,7 @@ _PRELOAD = (
     "airflow.executors.local_executor",
     "airflow.sdk.execution_time.task_runner",
 )
-"""What more than one component needs.  The API server's own modules are left to its process."""
+"""What more than one component needs.  The routes of the user's API are left to its server."""
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
