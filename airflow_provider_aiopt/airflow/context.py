@@ -19,6 +19,7 @@ REPORT_KEY = "stage_report"
 """XCom key under which a task leaves its stage report."""
 
 _XCOM_BYTES = 4096
+_ERROR_LENGTH = 200
 
 
 def task_identity(context: Mapping[str, Any]) -> TaskIdentity:
@@ -68,6 +69,7 @@ def run_context(context: Mapping[str, Any], spec: SpecLike, workspace: str | Non
 
 def push_report(context: Mapping[str, Any], report: StageReport) -> None:
     """Leave *report* as an XCom, for the Airflow UI; what would make it large stays in the workspace."""
-    if len(report.model_dump_json()) > _XCOM_BYTES:
-        report = report.model_copy(update={"details": {}, "batch_sizes": {}})
+    if len(report.model_dump_json().encode()) > _XCOM_BYTES:
+        error = report.error and report.error[:_ERROR_LENGTH]
+        report = report.model_copy(update={"details": {}, "batch_sizes": {}, "error": error})
     context["ti"].xcom_push(key=REPORT_KEY, value=report.model_dump(mode="json"))

@@ -32,12 +32,12 @@ def resolve_with_connection(
 
 
 def _open(scheme: str, uri: str, connection: str, storage_options: Mapping[str, Any]) -> Any:
-    from airflow.sdk.exceptions import AirflowRuntimeError
+    from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError
     from airflow.sdk.io import get_fs
 
     try:
         return get_fs(scheme, connection, dict(storage_options))
-    except AirflowRuntimeError as error:
+    except (AirflowException, AirflowRuntimeError) as error:
         raise StorageError(
             f"The Airflow connection {connection!r} for {uri} cannot be had: {error}. Create it with "
             f"'airflow connections add {connection}'"

@@ -1,0 +1,44 @@
+"""What a task is given by Airflow, without an Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class FakeTaskInstance:
+    """A running task of the DAG run ``dag`` / ``run``, which keeps the XComs that are pushed."""
+
+    task_id: str = "task"
+    map_index: int | None = -1
+    try_number: int = 1
+    dag_id: str = "dag"
+    run_id: str = "run"
+    xcoms: dict[str, Any] = field(default_factory=dict)
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.xcoms[key] = value
+
+
+def task_context(instance: FakeTaskInstance | None = None, **params: Any) -> dict[str, Any]:
+    return {"ti": instance or FakeTaskInstance(), "params": params}
+
+
+class MappedOutputs(Sequence[Any]):
+    """The outputs of a mapped task as Airflow hands them on: each access is a request."""
+
+    def __init__(self, values: list[Any]) -> None:
+        self.values = values
+        self.requests = 0
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[Any]:
+        raise AssertionError("one request for each output")
+
+    def __getitem__(self, key: int | slice) -> Any:
+        self.requests += 1
+        return self.values[key]

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from airflow_provider_aiopt.airflow.config import int_option, option
+from airflow_provider_aiopt.get_provider_info import CONFIG
+
+OPTIONS = CONFIG["aiopt"]["options"]
+
+
+def test_every_option_has_its_declared_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in OPTIONS:
+        monkeypatch.delenv(f"AIRFLOW__AIOPT__{name.upper()}", raising=False)
+    for name, declared in OPTIONS.items():
+        if "{AIRFLOW_HOME}" in declared["default"]:
+            assert re.fullmatch(r"/.*/(aiopt|models)", option(name)), "an absolute path"
+        elif declared["type"] == "integer":
+            assert int_option(name) == int(declared["default"])
+        else:
+            assert option(name) == declared["default"]
+
+
+def test_the_deployment_sets_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__AIOPT__WORK_DIR", "s3://bucket/runs")
+    monkeypatch.setenv("AIRFLOW__AIOPT__SHARDS", "7")
+    assert option("work_dir") == "s3://bucket/runs"
+    assert int_option("shards") == 7

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from airflow_fakes import FakeTaskInstance, task_context
+
+from airflow_provider_aiopt.airflow.context import (
+    REPORT_KEY,
+    open_workspace,
+    push_report,
+    run_context,
+    task_identity,
+)
+from airflow_provider_aiopt.airflow.filesystems import resolve_with_connection
+from airflow_provider_aiopt.airflow.metrics import AirflowMetrics
+from airflow_provider_aiopt.exceptions import SpecError
+from airflow_provider_aiopt.telemetry.reports import StageReport
+from airflow_provider_aiopt.telemetry.testing import make_stage_report, make_task
+
+
+@pytest.fixture(autouse=True)
+def _work_dir(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__AIOPT__WORK_DIR", "/work/")
+
+
+def test_the_identity_is_that_of_the_task_instance() -> None:
+    instance = FakeTaskInstance("infer", map_index=3, try_number=2)
+    assert task_identity(task_context(instance)) == make_task("infer", 3, 2)
+
+
+def test_a_task_that_is_not_mapped_has_no_index_whatever_airflow_says() -> None:
+    assert task_identity(task_context(FakeTaskInstance(map_index=None))).map_index == -1
+
+
+def test_a_run_has_a_folder_of_its_own() -> None:
+    assert open_workspace(make_task()).uri == "/work/dag/run"
+    assert open_workspace(make_task(), "/elsewhere/x").uri == "/elsewhere/x"
+
+
+def test_a_stage_runs_with_what_airflow_brings() -> None:
+    spec = {"source": {"uri": "data"}, "model": {"uri": "m"}}
+    run = run_context(task_context(), spec, None)
+    assert run.workspace.uri == "/work/dag/run"
+    assert run.task == make_task()
+    assert run.resolver is resolve_with_connection
+    assert isinstance(run.metrics, AirflowMetrics)
+
+
+def test_a_wrong_spec_is_refused() -> None:
+    with pytest.raises(SpecError, match="source: missing"):
+        run_context(task_context(), {"model": {"uri": "m"}}, None)
+
+
+class TestReportXcom:
+    def pushed(self, **fields: object) -> StageReport:
+        instance = FakeTaskInstance()
+        push_report(task_context(instance), make_stage_report(**fields))
+        value = instance.xcoms[REPORT_KEY]
+        assert len(json.dumps(value, ensure_ascii=False).encode()) < 4096
+        return StageReport.model_validate(value)
+
+    def test_a_usual_report_is_whole(self) -> None:
+        fields = {"batch_sizes": {32: 5}, "details": {"results_uri": "/r"}}
+        assert self.pushed(**fields) == make_stage_report(**fields)
+
+    def test_what_makes_it_large_stays_in_the_workspace(self) -> None:
+        report = self.pushed(
+            batch_sizes=dict.fromkeys(range(1000), 1), details={"note": "x" * 5000}, items_out=7
+        )
+        assert (report.batch_sizes, report.details, report.items_out) == ({}, {}, 7)
+
+    def test_the_size_is_that_in_bytes(self) -> None:
+        report = self.pushed(error="\N{SNOWMAN}" * 1000, state="failed", details={"note": "x" * 900})
+        assert report.error == "\N{SNOWMAN}" * 200

@@ -1,0 +1,143 @@
+"""What can be imported, at what cost, and what the provider tells Airflow about itself."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+import airflow_provider_aiopt
+from airflow_provider_aiopt.get_provider_info import get_provider_info
+
+HEAVY = ["torch", "onnxruntime", "pyarrow", "numpy", "pandas", "PIL", "tokenizers", "matplotlib"]
+INFO = get_provider_info()
+
+
+def python(program: str, *arguments: str) -> str:
+    command = [sys.executable, "-c", program, *arguments]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("name", airflow_provider_aiopt.__all__)
+def test_public_names_are_there(name: str) -> None:
+    assert getattr(airflow_provider_aiopt, name)
+
+
+def test_other_names_are_not() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Ingest'"):
+        airflow_provider_aiopt.Ingest  # noqa: B018
+    assert dir(airflow_provider_aiopt) == sorted(airflow_provider_aiopt.__all__)
+
+
+def test_importing_the_package_imports_nothing_else() -> None:
+    loaded = json.loads(
+        python(
+            "import sys, json; before = set(sys.modules); import airflow_provider_aiopt;"
+            "print(json.dumps(sorted(set(sys.modules) - before)))"
+        )
+    )
+    assert [name for name in loaded if name.startswith("airflow")] == ["airflow_provider_aiopt"]
+    assert not {"pydantic", "yaml", *HEAVY} & set(loaded)
+
+
+def modules(section: str) -> list[str]:
+    return [name for entry in INFO[section] for name in entry["python-modules"]]
+
+
+OPERATOR_MODULES = [*modules("operators"), "airflow_provider_aiopt.decorators.timed_stage"]
+
+
+# Forks a process that has what every DAG file imports, for each measurement: starting anew takes seconds.
+MEASURE = """
+import json, os, sys, time
+import airflow.sdk
+from airflow.sdk import BaseOperator, DAG
+import airflow.providers.standard.decorators.python  # what every DAG with a Python task imports
+
+def measure(module):
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        before = set(sys.modules)
+        began = time.perf_counter()
+        __import__(module)
+        took = time.perf_counter() - began
+        os.write(writing, json.dumps([took, sorted(set(sys.modules) - before)]).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as stream:
+        answer = json.load(stream)
+    assert os.waitpid(child, 0)[1] == 0
+    return answer
+
+print(json.dumps({module: [measure(module) for _ in range(5)] for module in sys.argv[1:]}))
+"""
+
+
+def test_a_dag_file_loads_nothing_heavy_and_waits_for_nothing() -> None:
+    """Less than 50 ms for each operator, beside what every DAG file imports: the median of five processes."""
+    measured = json.loads(python(MEASURE, *OPERATOR_MODULES))
+    for module, outcomes in measured.items():
+        assert module in outcomes[0][1], "it was not there before"
+        assert not set(HEAVY) & set(outcomes[0][1])
+        assert sorted(took for took, _ in outcomes)[2] < 0.05, module
+
+
+def test_the_core_runs_where_airflow_cannot_be_imported(tmp_path: Path) -> None:
+    tests = Path(__file__).parents[1]
+    program = f"""
+import sys
+sys.path.insert(0, {str(tests)!r})
+sys.modules["airflow"] = None  # importing it raises
+import numpy as np
+from pathlib import Path
+from onnx_models import linear_model
+from airflow_provider_aiopt.cli.main import main
+folder = Path({str(tmp_path)!r})
+linear_model(folder / "model.onnx", np.ones((2, 1)))
+(folder / "rows.csv").write_text("a,b\\n1,2\\n3,4\\n")
+(folder / "spec.yaml").write_text('''
+source: {{uri: rows.csv, format: csv, columns: [a, b]}}
+preprocess: {{kind: tabular}}
+model: {{uri: model.onnx}}
+execution: {{workers: 1}}
+''')
+code = main(["run", str(folder / "spec.yaml"), "--work-dir", str(folder / "runs"), "--json"])
+assert not any(name == "airflow" or name.startswith("airflow.") for name in sys.modules if sys.modules[name])
+sys.exit(code)
+"""
+    assert json.loads(python(program))["results"] == 2
+
+
+class TestProviderInfo:
+    def test_it_is_what_airflow_reads(self) -> None:
+        schema = json.loads(files("airflow").joinpath("provider_info.schema.json").read_text())
+        jsonschema.validate(INFO, schema)
+
+    def test_the_version_is_the_packages(self) -> None:
+        assert INFO["versions"] == [airflow_provider_aiopt.__version__]
+
+    def test_every_operator_module_is_listed(self) -> None:
+        folder = Path(airflow_provider_aiopt.__file__).parent / "operators"
+        found = {path.stem for path in folder.glob("*.py")} - {"__init__", "base"}
+        assert {name.rpartition(".")[2] for name in modules("operators")} == found
+
+    @pytest.mark.parametrize(
+        "path",
+        [*(item["class-name"] for item in INFO["task-decorators"]), *INFO["cli"]],
+    )
+    def test_what_it_names_can_be_imported(self, path: str) -> None:
+        module, _, name = path.rpartition(".")
+        assert callable(getattr(importlib.import_module(module), name))
+
+    def test_every_option_is_described(self) -> None:
+        for section in INFO["config"].values():
+            for option in section["options"].values():
+                assert option["description"]
+                assert isinstance(option["default"], str)
