@@ -54,8 +54,11 @@ class BatchWriter:
             try:
                 self._finish()
             except BaseException as failure:
+                self._abandon()
                 self._created.__exit__(type(failure), failure, failure.__traceback__)
                 raise
+        else:
+            self._abandon()
         self._created.__exit__(kind, error, trace)
 
     def _finish(self) -> None:
@@ -64,6 +67,12 @@ class BatchWriter:
         self._writer.close()
         self._stream.flush()
         self.bytes = self._stream.tell()
+
+    def _abandon(self) -> None:
+        if hasattr(
+            self._writer, "is_open"
+        ):  # Parquet's closes itself when it is collected: into no file, then
+            self._writer.is_open = False
 
 
 def shard_writer(folder: Folder, name: str) -> BatchWriter:

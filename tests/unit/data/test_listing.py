@@ -162,8 +162,8 @@ class TestErrors:
 
         assert str(caught.value) == (
             f"The source {tmp_path} holds no file that matches '*.jpg', '*.png' (sub-folders not searched: "
-            "source.recursive is false). Correct source.pattern, or set source.allow_empty to accept an empty "
-            "run"
+            "source.recursive is false). Correct source.pattern, or set source.allow_empty to accept an "
+            "empty run"
         )
 
     def test_an_empty_folder_may_be_welcome(self, tmp_path: Path) -> None:
