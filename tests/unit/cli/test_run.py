@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from onnx_models import linear_model
+
+from airflow_provider_aiopt.cli.main import main
+from airflow_provider_aiopt.cli.results import printable
+from airflow_provider_aiopt.telemetry.reports import STAGES
+
+
+@pytest.fixture
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Rows times a matrix, classified as ``cat`` or ``dog``; the working directory is the spec's folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.csv").write_text("a,b\n" + "".join(f"{number},1\n" for number in range(3)))
+    (tmp_path / "labels.txt").write_text("cat\ndog\n")
+    linear_model(tmp_path / "model.onnx", np.array([[1, 0], [0, 1]]))
+    values = {
+        "name": "animals",
+        "source": {"uri": "rows.csv", "format": "csv", "columns": ["a", "b"]},
+        "preprocess": {"kind": "tabular"},
+        "model": {"uri": "model.onnx", "labels": "labels.txt"},
+        "postprocess": {"kind": "classification"},
+        "execution": {"workers": 1},
+    }
+    path = tmp_path / "spec.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def report(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    assert main(["run", *arguments, "--json"]) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_results_where_the_time_went_and_where_it_all_lies(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", str(spec), "--run-id", "first"]) == 0
+
+    out, err = capsys.readouterr()
+    assert re.search(r"rows\.csv#0 +dog +0\.731 +cat 0\.27", out)
+    assert all(stage in out for stage in STAGES)
+    assert "3 records in, 3 results, 0 quarantined" in out
+    assert "Results: runs/animals/first/results\nWorkspace: runs/animals/first\n" in out
+    assert err == ""
+
+
+def test_json_is_the_report_and_nothing_else(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = report(capsys, str(spec), "--run-id", "first", "--work-dir", "elsewhere")
+    assert (found["pipeline"], found["run_id"], found["results"]) == ("animals", "first", 3)
+    assert found["results_uri"] == "elsewhere/animals/first/results"
+
+
+def test_a_run_without_a_name_gets_a_new_one(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = {report(capsys, str(spec))["run_id"] for _ in range(2)}
+    assert len(names) == 2
+    assert all(re.fullmatch(r"run-\d{8}T\d{6}\.\d{6}Z", name) for name in names)
+
+
+def test_the_same_name_resumes(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    resumed = [
+        sum(stage["resumed"] for stage in report(capsys, str(spec), "--run-id", "x")["stages"])
+        for _ in range(2)
+    ]
+    assert resumed == [0, 12]
+
+
+def test_values_of_the_spec_may_be_replaced(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--set", "execution.batch_size=2", "--set", "postprocess={kind: raw}", "--set", "name=other"]
+    found = report(capsys, str(spec), *options)
+    assert found["pipeline"] == "other"
+    assert [task["batch_sizes"] for task in found["tasks"]][2] == {"1": 1, "2": 1}
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (
+            "execution.shards",
+            "--set takes KEY=VALUE, for example execution.shards=4; found 'execution.shards'",
+        ),
+        ("=4", "found '=4'"),
+        ("a=[", "--set a: '[' is not valid YAML"),
+        ("execution.shard=4", "execution.shard: unknown key; did you mean 'shards'?"),
+        ("name.x=1", "Cannot set name.x: name is not a section"),
+        ("execution.shards=0", "execution.shards: found 0 (int)"),
+    ],
+)
+def test_a_replacement_that_is_wrong_says_how(
+    spec: Path, capsys: pytest.CaptureFixture[str], option: str, message: str
+) -> None:
+    assert main(["run", str(spec), "--set", option]) == 1
+    out, err = capsys.readouterr()
+    assert (out, err.startswith("aiopt: ")) == ("", True)
+    assert message in err
+
+
+def test_bad_records_are_shown_with_the_reason(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("rows.csv").write_text("a,b\n1,1\ncat,1\n2,\n")
+    assert main(["run", str(spec), "--show", "1"]) == 0
+    out, _ = capsys.readouterr()
+    assert "Quarantine: 2 records, the first 1" in out
+    assert "The row is not made of numbers" in out
+    assert "3 records in, 1 results, 2 quarantined" in out
+
+
+def test_nothing_but_the_summary(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", str(spec), "--show", "0"]) == 0
+    out, _ = capsys.readouterr()
+    assert "rows.csv#0" not in out
+    assert "inference" in out
+
+
+@pytest.mark.parametrize("count", ["-1", "many", "1.5"])
+def test_a_count_that_is_none_is_wrong_usage(
+    spec: Path, capsys: pytest.CaptureFixture[str], count: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["run", str(spec), "--show", count])
+    assert ended.value.code == 2
+    assert f"'{count}' is not allowed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("postprocess", "shown"),
+    [
+        ("{kind: raw}", r"rows\.csv#2 +\[2\.000, 1\.000\]"),
+        ("{kind: embedding, pooling: none}", r"rows\.csv#0 +\[0\.000, 1\.000\]"),
+    ],
+)
+def test_vectors_are_shown_too(
+    spec: Path, capsys: pytest.CaptureFixture[str], postprocess: str, shown: str
+) -> None:
+    assert main(["run", str(spec), "--set", f"postprocess={postprocess}"]) == 0
+    assert re.search(shown, capsys.readouterr().out)
+
+
+def test_results_in_a_sink_with_options_are_shown(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = "sink={uri: 'memory://cli-sink', storage_options: {skip_instance_cache: true}}"
+    assert main(["run", str(spec), "--run-id", "r", "--set", options]) == 0
+    out = capsys.readouterr().out
+    assert "rows.csv#0" in out
+    assert "Results: memory://cli-sink/run_id=r" in out
+
+
+def test_a_run_without_results(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("rows.csv").write_text("a,b\n")
+    assert main(["run", str(spec), "--set", "source.allow_empty=true"]) == 0
+    assert "0 records in, 0 results" in capsys.readouterr().out
+
+
+def test_a_wrong_statsd_address(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", str(spec), "--statsd", "host:port"]) == 1
+    assert "--statsd: 'host:port' is not HOST:PORT" in capsys.readouterr().err
+
+
+def test_a_connection_is_airflows(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", str(spec), "--set", "source.connection=store"]) == 1
+    assert "'store', which only Airflow can look up" in capsys.readouterr().err
+
+
+def test_control_characters_do_not_reach_the_terminal() -> None:
+    assert printable("a\x1b[31m\nb\u202ec") == r"a\x1b[31m\nb\u202ec"
