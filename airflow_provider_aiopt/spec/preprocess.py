@@ -24,7 +24,8 @@ class ImagePreprocessSpec(SpecModel):
     :param mean: value subtracted per RGB channel, on the scale 0 to 255
     :param std: value divided by per RGB channel, on the same scale
     :param layout: order of the batch's axes: ``nchw`` or ``nhwc``
-    :param max_pixels: an image that declares more is quarantined before it is decoded
+    :param max_pixels: an image that declares more is quarantined before it is decoded; at most what Pillow
+        itself decodes
     """
 
     kind: Literal["image"] = "image"
@@ -34,7 +35,7 @@ class ImagePreprocessSpec(SpecModel):
     mean: Channels = (0.0, 0.0, 0.0)
     std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (255.0, 255.0, 255.0)
     layout: Literal["nchw", "nhwc"] = "nchw"
-    max_pixels: int = Field(default=89_478_485, ge=1)
+    max_pixels: int = Field(default=89_478_485, ge=1, le=178_956_970)
 
 
 class TextPreprocessSpec(SpecModel):

@@ -103,8 +103,10 @@ def decode_image(payload: bytes, spec: ImagePreprocessSpec) -> np.ndarray[Any, A
             return np.asarray(_rgb(cropped).resize((spec.size, spec.size), resample))
     except (RecordError, MemoryError):
         raise
-    except Image.DecompressionBombError as error:
-        raise RecordTooLargeError(f"The image is too large to be decoded safely: {error}") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise RecordTooLargeError(
+            f"The image declares too many pixels: {error} preprocess.max_pixels allows {spec.max_pixels}"
+        ) from error
     except UnidentifiedImageError as error:
         raise DecodeError(
             f"The {len(payload)} bytes are no image of a known format; they begin with {payload[:16]!r}"
