@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from airflow_provider_aiopt.decorators.timed_stage import timed_stage
     from airflow_provider_aiopt.operators.inference import InferenceOperator
     from airflow_provider_aiopt.operators.ingest import IngestOperator
+    from airflow_provider_aiopt.operators.pipeline import PipelineOperator
     from airflow_provider_aiopt.operators.postprocess import PostprocessOperator
     from airflow_provider_aiopt.operators.preprocess import PreprocessOperator
     from airflow_provider_aiopt.spec import PipelineSpec, load_spec
@@ -21,6 +22,7 @@ __version__ = "0.1.0"
 __all__ = [
     "InferenceOperator",
     "IngestOperator",
+    "PipelineOperator",
     "PipelineSpec",
     "PostprocessOperator",
     "PreprocessOperator",
@@ -32,6 +34,7 @@ __all__ = [
 _MODULES = {
     "InferenceOperator": "operators.inference",
     "IngestOperator": "operators.ingest",
+    "PipelineOperator": "operators.pipeline",
     "PipelineSpec": "spec",
     "PostprocessOperator": "operators.postprocess",
     "PreprocessOperator": "operators.preprocess",

@@ -85,6 +85,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_provider_aiopt.operators.preprocess",
                     "airflow_provider_aiopt.operators.inference",
                     "airflow_provider_aiopt.operators.postprocess",
+                    "airflow_provider_aiopt.operators.pipeline",
                 ],
             }
         ],

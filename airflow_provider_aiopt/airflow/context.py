@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_aiopt.airflow.config import option
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 REPORT_KEY = "stage_report"
 """XCom key under which a task leaves its stage report."""
+
+REPORTS_KEY = "stage_reports"
+"""XCom key under which a task that ran several stages leaves their reports."""
 
 _XCOM_BYTES = 4096
 _ERROR_LENGTH = 200
@@ -69,7 +72,17 @@ def run_context(context: Mapping[str, Any], spec: SpecLike, workspace: str | Non
 
 def push_report(context: Mapping[str, Any], report: StageReport) -> None:
     """Leave *report* as an XCom, for the Airflow UI; what would make it large stays in the workspace."""
-    if len(report.model_dump_json().encode()) > _XCOM_BYTES:
+    context["ti"].xcom_push(key=REPORT_KEY, value=_small(report, _XCOM_BYTES))
+
+
+def push_reports(context: Mapping[str, Any], reports: Sequence[StageReport]) -> None:
+    """Leave the reports of a task that ran several stages as one XCom, a list in the order of the stages."""
+    each = _XCOM_BYTES // len(reports)
+    context["ti"].xcom_push(key=REPORTS_KEY, value=[_small(report, each) for report in reports])
+
+
+def _small(report: StageReport, limit: int) -> dict[str, Any]:
+    if len(report.model_dump_json().encode()) > limit:
         error = report.error and report.error[:_ERROR_LENGTH]
         report = report.model_copy(update={"details": {}, "batch_sizes": {}, "error": error})
-    context["ti"].xcom_push(key=REPORT_KEY, value=report.model_dump(mode="json"))
+    return report.model_dump(mode="json")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from airflow_provider_aiopt.runner.context import RunContext
 
 _DESCRIPTION = """\
-Run a pipeline's four stages in this process: the same code and the same results as in Airflow.
+Run a pipeline's four stages in this process: the same code and the same results as in Airflow, in either
+mode.
 
 A run that was killed goes on where it stopped when it is started again with the same --run-id.
 
@@ -30,6 +31,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from airflow_provider_aiopt.data.workspace import Workspace
     from airflow_provider_aiopt.runner.context import RunContext
     from airflow_provider_aiopt.runner.staged import run_pipeline
+    from airflow_provider_aiopt.runner.streaming import run_streaming
     from airflow_provider_aiopt.spec.loading import load_spec
     from airflow_provider_aiopt.telemetry.run_report import load_run_report
 
@@ -39,7 +41,10 @@ def _run(arguments: argparse.Namespace) -> int:
     workspace = Workspace.open(uri, resolver=arguments.resolver)
     with _metrics(arguments.statsd) as metrics:
         context = RunContext(spec=spec, workspace=workspace, resolver=arguments.resolver, metrics=metrics)
-        run_pipeline(context, on_stage=_announce)
+        if arguments.mode == "streaming":
+            run_streaming(context)
+        else:
+            run_pipeline(context, on_stage=_announce)
     report = load_run_report(workspace.root)
     if arguments.json:
         from airflow_provider_aiopt.telemetry.export import json_text
@@ -115,6 +120,13 @@ COMMAND = Command(
             default=[],
             metavar="KEY=VALUE",
             help="replace a value of the spec, for example execution.shards=4; may be repeated",
+        ),
+        argument(
+            "--mode",
+            choices=("staged", "streaming"),
+            default="streaming",
+            help="streaming: all stages at once, nothing written between them (default); "
+            "staged: one after the other, with shards between them",
         ),
         argument(
             "--work-dir",

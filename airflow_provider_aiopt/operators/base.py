@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from airflow_provider_aiopt.spec.loading import SpecLike
 
 
-class StageOperator(BaseOperator):
-    """Runs one stage of a pipeline.
+class SpecOperator(BaseOperator):
+    """Runs a pipeline or a part of it.
 
     :param spec: the pipeline: a mapping, a :class:`~airflow_provider_aiopt.spec.PipelineSpec`, or the path of
         a YAML or JSON file; mappings and paths are templated
@@ -31,12 +31,19 @@ class StageOperator(BaseOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {"spec": "json"}
     ui_color = "#e8f0fe"
 
-    stage: ClassVar[str]
-
     def __init__(self, *, spec: SpecLike, workspace: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.spec = spec
         self.workspace = workspace
+
+    def _run_context(self, context: Context) -> RunContext:
+        return run_context(context, self.spec, self.workspace)
+
+
+class StageOperator(SpecOperator):
+    """Runs one stage of a pipeline; the parameters are those of :class:`SpecOperator`."""
+
+    stage: ClassVar[str]
 
     def _run_stage(self, context: Context, refs: Sequence[ShardRef]) -> StageOutcome:
         from airflow_provider_aiopt.runner.staged import run_stage
@@ -45,9 +52,6 @@ class StageOperator(BaseOperator):
             outcome = run_stage(self._run_context(context), self.stage, refs)
         push_report(context, outcome.report)
         return outcome
-
-    def _run_context(self, context: Context) -> RunContext:
-        return run_context(context, self.spec, self.workspace)
 
 
 class ShardOperator(StageOperator):

@@ -18,7 +18,7 @@ class IngestOperator(StageOperator):
 
     The result is a list of shard references to hand, or to map, to :class:`PreprocessOperator`.
 
-    :param spec: see :class:`~airflow_provider_aiopt.operators.base.StageOperator`
+    :param spec: see :class:`~airflow_provider_aiopt.operators.base.SpecOperator`
     :param workspace: see there
     """
 

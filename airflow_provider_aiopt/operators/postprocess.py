@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class PostprocessOperator(ShardOperator):
     """Turns the model's outputs into results and writes them as Parquet.
 
-    :param spec: see :class:`~airflow_provider_aiopt.operators.base.StageOperator`
+    :param spec: see :class:`~airflow_provider_aiopt.operators.base.SpecOperator`
     :param workspace: see there
     :param shard: see :class:`~airflow_provider_aiopt.operators.base.ShardOperator`
     """

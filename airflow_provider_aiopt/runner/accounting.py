@@ -41,12 +41,20 @@ def check_bad_fraction(context: RunContext, settings: Mapping[str, str]) -> None
     index = read_index(workspace.stage(STAGES[0])) if allowed < 1 else None
     if index is None or not index.records:
         return
-    bad = sum(_bad(workspace, shard, settings) for shard in index.shards)
-    if bad > allowed * index.records:
+    check_fraction(context, sum(_bad(workspace, shard, settings) for shard in index.shards), index.records)
+
+
+def check_fraction(context: RunContext, bad: int, records: int) -> None:
+    """Check *bad* of *records* records against ``execution.max_bad_fraction``.
+
+    :raises TooManyBadRecordsError: if there are more
+    """
+    allowed = context.spec.execution.max_bad_fraction
+    if bad > allowed * records:
         raise TooManyBadRecordsError(
-            f"{bad} of {index.records} records ({bad / index.records:.1%}) are in quarantine; "
+            f"{bad} of {records} records ({bad / records:.1%}) are in quarantine; "
             f"execution.max_bad_fraction allows {allowed:.1%}. The reasons are in "
-            f"{workspace.quarantine.uri}; a retry would find the same. No results were published"
+            f"{context.workspace.quarantine.uri}; a retry would find the same. No results were published"
         )
 
 

@@ -32,7 +32,7 @@ def ingest(context: RunContext, recorder: StageRecorder) -> tuple[ShardRef, ...]
         records = source.count()
     with IngestStage(source, batch_rows=context.spec.execution.batch_size, workers=context.workers) as stage:
         runner = _IngestRunner(context, recorder, source, stage)
-        cuts = _cuts(records, min(context.spec.execution.shards, records))
+        cuts = cut_evenly(records, context.spec.execution.shards)
         refs = tuple(runner.run(shard_name(number), bounds) for number, bounds in enumerate(cuts))
     index = RunIndex(records=recorder.items_in, shards=tuple(ref.shard for ref in refs))
     with recorder.phase("wait_output"):
@@ -42,8 +42,9 @@ def ingest(context: RunContext, recorder: StageRecorder) -> tuple[ShardRef, ...]
     return refs
 
 
-def _cuts(records: int, count: int) -> list[Bounds]:
-    """Cut *records* into *count* ranges whose lengths differ by one at most."""
+def cut_evenly(records: int, shards: int) -> list[Bounds]:
+    """Cut *records* into at most *shards* ranges, none empty, whose lengths differ by one at most."""
+    count = min(shards, records)
     return [(number * records // count, (number + 1) * records // count) for number in range(count)]
 
 

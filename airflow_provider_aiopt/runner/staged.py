@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from airflow_provider_aiopt.data.manifest import ShardRef
 from airflow_provider_aiopt.exceptions import ShardError
@@ -82,7 +83,10 @@ def _preprocess(
     files = find_model(context.spec.model, resolver=context.resolver)
 
     def make_stage() -> Stage:
-        return PreprocessStage(make_transform(context.spec, files), workers=context.workers)
+        return PreprocessStage(
+            make_transform(context.spec, files),
+            executor=ThreadPoolExecutor(context.workers, thread_name_prefix="aiopt-preprocess"),
+        )
 
     return _run_shards(context, recorder, files, make_stage, refs)
 

@@ -51,6 +51,11 @@ class ModelRuntime(Protocol):
         """The runtime and the device that really loaded."""
         ...
 
+    @property
+    def on_device(self) -> bool:
+        """Whether the model runs on a device of its own, so that the cores are free meanwhile."""
+        ...
+
     def run(self, feeds: Tensors) -> dict[str, np.ndarray[Any, Any]]:
         """Run one batch.
 

@@ -56,6 +56,11 @@ class OnnxRuntime:
 
         return f"onnxruntime {onnxruntime.__version__} {self._session.get_providers()[0]}"
 
+    @property
+    def on_device(self) -> bool:
+        """Whether CUDA loaded."""
+        return bool(self._session.get_providers()[0] == CUDA)
+
     def run(self, feeds: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
         """Run one batch; see :meth:`ModelRuntime.run`."""
         names = [info.name for info in self.outputs]

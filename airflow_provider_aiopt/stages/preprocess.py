@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
 from airflow_provider_aiopt.data.tensors import drop_rows, make_batch
@@ -19,12 +19,12 @@ class PreprocessStage:
     """Turns batches with the column ``payload`` into batches of compact tensors.
 
     :param transform: how
-    :param workers: threads that work side by side
+    :param executor: where records of one batch are prepared side by side; closed with the stage
     """
 
-    def __init__(self, transform: Transform, *, workers: int) -> None:
+    def __init__(self, transform: Transform, *, executor: Executor) -> None:
         self._transform = transform
-        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="aiopt-preprocess")
+        self._executor = executor
 
     def process(self, batch: pa.RecordBatch) -> StageOutput:
         """Prepare one batch; records that cannot be decoded are bad."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_aiopt.data.parallel import map_ordered, usable_cores
+from airflow_provider_aiopt.data.parallel import SerialExecutor, map_ordered, usable_cores
 
 
 @given(st.integers(0, 20), st.integers(1, 5))
@@ -43,6 +43,33 @@ def test_no_more_than_asked_for_are_under_way(executor: ThreadPoolExecutor, ahea
 
     for claimed, _ in enumerate(map_ordered(lambda item: item, items(), executor, ahead=ahead), start=1):
         assert len(taken) - claimed < ahead
+
+
+@pytest.mark.parametrize(("weights", "most"), [([1] * 20, 3), ([2] * 20, 1), ([9, 1, 1, 1, 9, 1], 3)])
+def test_no_more_than_the_budget_is_under_way_but_one_item_always_is(
+    executor: ThreadPoolExecutor, weights: list[int], most: int
+) -> None:
+    taken = 0
+
+    def items() -> Iterator[int]:
+        nonlocal taken
+        for weight in weights:
+            taken += 1
+            yield weight
+
+    results = map_ordered(lambda item: item, items(), executor, ahead=10, weigh=int, budget=3)
+    waiting = []
+    for claimed, _ in enumerate(results, start=1):
+        waiting.append(taken - claimed)
+    assert claimed == len(weights)
+    assert max(waiting) <= most
+
+
+def test_a_serial_executor_answers_with_what_the_call_did() -> None:
+    executor = SerialExecutor()
+    assert executor.submit(int, "7").result() == 7
+    with pytest.raises(ValueError, match="seven"):
+        executor.submit(int, "seven").result()
 
 
 def test_nothing_is_taken_before_it_is_asked_for(executor: ThreadPoolExecutor) -> None:

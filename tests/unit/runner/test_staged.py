@@ -265,9 +265,7 @@ class TestResume:
         pipeline.run()
         path = pipeline.folder / "work" / "run" / "preprocess" / "00000.arrow"
         path.write_bytes(path.read_bytes()[:100])
-        with pytest.raises(
-            ShardError, match=r"preprocess/00000\.arrow is no whole shard file.*clear the"
-        ):
+        with pytest.raises(ShardError, match=r"preprocess/00000\.arrow is no whole shard file.*clear the"):
             pipeline.run(execution__batch_size=3, postprocess={"kind": "raw", "output": "y"})
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from airflow_provider_aiopt.data.parallel import SerialExecutor
 from airflow_provider_aiopt.data.records import BadRecord, Record
 from airflow_provider_aiopt.exceptions import DecodeError, RecordError
 from airflow_provider_aiopt.stages.ingest import _batch
@@ -34,7 +35,7 @@ def test_good_records_keep_their_identity_and_bad_ones_go_with_the_reason() -> N
         Record.from_payload(f"{number}.txt", f"file:///{number}", payload)
         for number, payload in enumerate(payloads)
     ]
-    stage = PreprocessStage(Lengths(), workers=2)
+    stage = PreprocessStage(Lengths(), executor=SerialExecutor())
 
     output = stage.process(_batch(records))
     stage.close()

@@ -1,0 +1,118 @@
+"""The threads of a stream and how batches pass between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+from airflow_provider_aiopt.data.parallel import SerialExecutor, map_ordered
+from airflow_provider_aiopt.data.source import Source
+from airflow_provider_aiopt.runner.context import RunContext
+from airflow_provider_aiopt.runner.streaming.plan import PlannedShard
+from airflow_provider_aiopt.runner.streaming.steps import StreamItem, StreamStep
+from airflow_provider_aiopt.runtimes.loading import LoadedModel, load_model
+from airflow_provider_aiopt.stages.choose import make_head, make_transform
+from airflow_provider_aiopt.stages.inference import InferenceStage
+from airflow_provider_aiopt.stages.ingest import IngestStage
+from airflow_provider_aiopt.stages.postprocess import PostprocessStage
+from airflow_provider_aiopt.stages.preprocess import PreprocessStage
+from airflow_provider_aiopt.telemetry.stream_recorder import StreamRecorder
+
+_DEVICE_BATCHES = 2  # one on the device, one ready behind it
+
+
+class StreamEngine:
+    """Takes the records of shards through all stages but the writing.
+
+    On the CPU each worker thread takes a batch through preprocessing and a single-threaded inference call, so
+    that every core always has work and nothing waits in queues.  With a GPU, preprocessing threads feed the
+    device through a short queue.  The thread that iterates reads ahead and hands the batches out.
+
+    :param context: the run
+    :param recorder: accounts for the stages
+    :param source: the listed source
+    """
+
+    def __init__(self, context: RunContext, recorder: StreamRecorder, source: Source) -> None:
+        self._context = context
+        self._recorder = recorder
+        self._source = source
+        self._workers = context.workers
+
+    def run(self, shards: Sequence[PlannedShard]) -> Generator[StreamItem, None, None]:
+        """Yield what is ready to be written, in the order of the source; a shard's last item has no batch."""
+        with ExitStack() as stack:
+            model = self._load()
+            reader = stack.enter_context(
+                IngestStage(
+                    self._source,
+                    batch_rows=self._context.spec.execution.batch_size,
+                    workers=self._workers,
+                )
+            )
+            prepare, infer, finish = self._steps(model)
+            pool = self._threads(stack, self._workers, "aiopt-stream")
+            items = self._read(reader, shards)
+            if model.runtime.on_device:
+                device = self._threads(stack, _DEVICE_BATCHES, "aiopt-device")
+                prepared = self._overlap(prepare, items, pool)
+                yield from map_ordered(
+                    lambda item: finish(infer(item)), prepared, device, ahead=_DEVICE_BATCHES
+                )
+            else:
+                yield from self._overlap(lambda item: finish(infer(prepare(item))), items, pool)
+
+    def _load(self) -> LoadedModel:
+        spec, recorder = self._context.spec.model, self._recorder
+        with recorder.loading_model():
+            # The batches of several threads fill the cores; each call needs only its own thread.
+            single = spec.model_copy(update={"threads": spec.threads or 1})
+            model = load_model(single, resolver=self._context.resolver)
+        recorder.stages["inference"].runtime = model.runtime.description
+        return model
+
+    def _steps(self, model: LoadedModel) -> tuple[StreamStep, StreamStep, StreamStep]:
+        spec, recorder = self._context.spec, self._recorder
+        transform, head = make_transform(spec, model.files), make_head(spec, model.files)
+        shared = 1 if model.runtime.on_device else self._workers
+        prepare = PreprocessStage(transform, executor=SerialExecutor())
+        return (
+            StreamStep("preprocess", prepare, recorder, lanes=self._workers),
+            StreamStep("inference", InferenceStage(model.runtime, transform, head), recorder, lanes=shared),
+            StreamStep("postprocess", PostprocessStage(head), recorder, lanes=shared),
+        )
+
+    def _threads(self, stack: ExitStack, count: int, name: str) -> ThreadPoolExecutor:
+        pool = ThreadPoolExecutor(count, thread_name_prefix=name)
+        # What has not begun is dropped; what has is waited for, so that no thread outlives the run.
+        stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+        return pool
+
+    def _overlap(
+        self,
+        step: Callable[[StreamItem], StreamItem],
+        items: Iterator[StreamItem],
+        pool: ThreadPoolExecutor,
+    ) -> Iterator[StreamItem]:
+        return map_ordered(
+            step,
+            items,
+            pool,
+            ahead=2 * self._workers,
+            weigh=StreamItem.weight,
+            budget=self._context.spec.execution.max_bytes_in_flight,
+        )
+
+    def _read(self, reader: IngestStage, shards: Sequence[PlannedShard]) -> Iterator[StreamItem]:
+        recorder = self._recorder
+        for shard in shards:
+            batches = reader.read(*shard.bounds)
+            while True:
+                with recorder.busy("ingest"):
+                    output = next(batches, None)
+                if output is None:
+                    break
+                recorder.count_batch("ingest", output.batch.num_rows, len(output.bad))
+                yield StreamItem(shard.name, output.batch, output.bad)
+            yield StreamItem(shard.name)

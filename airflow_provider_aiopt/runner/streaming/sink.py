@@ -1,0 +1,106 @@
+"""The end of a stream: results and quarantine, committed shard by shard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Self
+
+from airflow_provider_aiopt.data.manifest import ShardManifest
+from airflow_provider_aiopt.data.quarantine import write_quarantine
+from airflow_provider_aiopt.data.records import BadRecord
+from airflow_provider_aiopt.data.shards import BatchWriter, parquet_writer
+from airflow_provider_aiopt.runner.accounting import check_balance, check_fraction
+from airflow_provider_aiopt.runner.context import RunContext
+from airflow_provider_aiopt.runner.results import results_folder
+from airflow_provider_aiopt.runner.streaming.plan import PlannedShard
+from airflow_provider_aiopt.runner.streaming.steps import StreamItem
+from airflow_provider_aiopt.telemetry.reports import STAGES
+from airflow_provider_aiopt.telemetry.stream_recorder import StreamRecorder
+
+
+class StreamSink:
+    """Takes the items of a stream in order; a shard's file appears when the shard ends.
+
+    Where the block raises, the shard under way leaves no trace.
+
+    :param context: the run
+    :param recorder: accounts for the writing
+    :param shards: the run's shards
+    """
+
+    def __init__(self, context: RunContext, recorder: StreamRecorder, shards: Iterable[PlannedShard]) -> None:
+        self._context = context
+        self._recorder = recorder
+        self._shards: Mapping[str, PlannedShard] = {shard.name: shard for shard in shards}
+        self._records = sum(shard.bounds[1] - shard.bounds[0] for shard in self._shards.values())
+        self._folder = results_folder(context)
+        self._writer: BatchWriter | None = None
+        self._bad: list[BadRecord] = []
+        self._bad_before = 0
+
+    def __enter__(self) -> Self:
+        """Return the sink."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Drop what is not committed."""
+        if self._writer is not None:
+            self._writer.__exit__(kind, error, trace)
+
+    def skip(self, shard: PlannedShard) -> bool:
+        """Return whether an earlier attempt committed *shard*, counting what it holds."""
+        manifest = shard.finished
+        if manifest is None:
+            return False
+        self._bad_before += manifest.bad
+        self._recorder.count_resumed(manifest.records, manifest.rows, manifest.bad)
+        return True
+
+    def take(self, item: StreamItem) -> None:
+        """Write one batch's results, or commit the shard that ends."""
+        with self._recorder.waiting_for_output(STAGES[-1]):
+            if self._writer is None:
+                self._writer = self._open(item.shard)
+            self._bad.extend(item.bad)
+            if item.batch is not None:
+                self._writer.write(item.batch)
+            else:
+                self._commit(self._shards[item.shard], self._writer)
+
+    def withdraw(self) -> None:
+        """Remove what was published of a run that fails as a whole."""
+        for shard in self._shards:
+            self._folder.remove(f"{shard}.parquet")
+
+    def _open(self, shard: str) -> BatchWriter:
+        codec = self._context.spec.sink.compression
+        return parquet_writer(self._folder, f"{shard}.parquet", compression=codec).__enter__()
+
+    def _commit(self, shard: PlannedShard, writer: BatchWriter) -> None:
+        bad = self._bad
+        check_fraction(self._context, self._bad_before + len(bad), self._records)
+        for stage in STAGES:
+            found = [record for record in bad if record.stage == stage]
+            write_quarantine(self._context.workspace.quarantine, stage, shard.name, found)
+        self._writer = None
+        writer.__exit__(None, None, None)
+        # Rows are what was read, should their file have changed since it was counted.
+        listed = self._context.spec.source.format == "files"
+        manifest = ShardManifest(
+            stage=STAGES[-1],
+            shard=shard.name,
+            fingerprint=shard.fingerprint,
+            records=shard.bounds[1] - shard.bounds[0] if listed else writer.rows + len(bad),
+            rows=writer.rows,
+            quarantined_before=len(bad),
+            file=writer.name,
+            file_bytes=writer.bytes,
+        )
+        check_balance(manifest)
+        self._context.workspace.commit(manifest)
+        self._recorder.stages[STAGES[-1]].bytes_out += writer.bytes
+        self._bad_before += len(bad)
+        self._bad = []
