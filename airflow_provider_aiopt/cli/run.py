@@ -124,9 +124,9 @@ COMMAND = Command(
         argument(
             "--mode",
             choices=("staged", "streaming"),
-            default="streaming",
-            help="streaming: all stages at once, nothing written between them (default); "
-            "staged: one after the other, with shards between them",
+            default="staged",
+            help="streaming: all stages at once, nothing written between them; "
+            "staged: one after the other, with shards between them (default)",
         ),
         argument(
             "--work-dir",
