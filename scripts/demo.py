@@ -22,10 +22,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from demo_view import RunProgress, prediction_table
+from demo_view import RunProgress
 from local_airflow import TAIL_LINES, LocalAirflow, LocalAirflowError
 from rich.console import Console
 
+from airflow_provider_aiopt.cli.results import results_table
 from airflow_provider_aiopt.data.folder import Folder
 from airflow_provider_aiopt.exceptions import AioptError
 from airflow_provider_aiopt.telemetry.airflow_api import AirflowApi
@@ -98,7 +99,7 @@ class Demo:
 
     def _show(self, report: RunReport, workspace: Folder) -> None:
         self._console.print()
-        self._console.print(prediction_table(workspace.child("results")))
+        self._console.print(results_table(workspace.child("results"), limit=report.results))
         self._console.print()
         self._console.print(stage_table(report))
         self._console.print()

@@ -1,22 +1,17 @@
-"""What the demo shows: a run's progress while it lasts, and what was recognised."""
+"""What the demo shows of a run while it lasts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePosixPath
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import unquote, urlsplit
 
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
-from airflow_provider_aiopt.data.folder import Folder
 from airflow_provider_aiopt.telemetry.reports import STAGES
 
-_TOP = 3
 _MARKS = {"done": "✓", "failed": "✗", "running": "▶", "waiting": "·"}
 
 
@@ -88,33 +83,3 @@ def _progress_text(summary: dict[str, tuple[str, str]]) -> Text:
         for stage, (mark, text) in summary.items()
     ]
     return Text("\n").join(lines)
-
-
-def prediction_table(results: Folder) -> Table:
-    """Read the results of a run and list them: photograph, label, score and the best three.
-
-    :param results: the folder with the Parquet files
-    """
-    table = Table(title="What the photographs show", title_justify="left", title_style="bold")
-    table.add_column("photograph")
-    table.add_column("label", style="bold")
-    table.add_column("score", justify="right")
-    table.add_column(f"top {_TOP}")
-    for row in sorted(_rows(results), key=lambda row: str(row["uri"])):
-        best = ", ".join(f"{entry['label']} {entry['score']:.2f}" for entry in row["top_k"][:_TOP])
-        name = PurePosixPath(unquote(urlsplit(row["uri"]).path)).name
-        # Text: a file name may hold what rich would take for markup.
-        table.add_row(Text(name), Text(row["label"]), f"{row['score']:.3f}", Text(best))
-    return table
-
-
-def _rows(results: Folder) -> list[dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    columns = ["uri", "label", "score", "top_k"]
-    rows: list[dict[str, Any]] = []
-    for name in results.names():
-        if name.endswith(".parquet"):
-            rows.extend(pq.read_table(pa.BufferReader(results.read(name)), columns=columns).to_pylist())
-    return rows

@@ -99,7 +99,7 @@ def test_the_demo_classifies_the_photographs_and_accounts_for_its_time(tmp_path:
     for photograph in photographs:
         row = re.search(rf"{re.escape(photograph.name)} .*", output)
         assert row, f"{photograph.name} is not in:\n{output}"
-        # One score to three places, and three labels with scores to two.
+        # The score to three places; those of the next best have two.
         assert len(re.findall(r"\b[01]\.\d{3}\b", row[0])) == 1
     for stage in STAGES:
         assert re.search(rf"^ *{stage}\b.*\d", output, re.MULTILINE), output
