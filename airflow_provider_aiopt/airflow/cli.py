@@ -7,6 +7,7 @@ no provider for commands: there only ``aiopt`` itself is to be had.
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,15 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
     from airflow_provider_aiopt.airflow.filesystems import resolve_with_connection
     from airflow_provider_aiopt.cli.exit_codes import guarded
 
+    _log_to_stderr()
     if getattr(arguments, "work_dir", "") is None:
         arguments.work_dir = option("work_dir")
     arguments.resolver = resolve_with_connection
     return guarded(command.run, arguments)
+
+
+def _log_to_stderr() -> None:
+    """Move Airflow's log lines away from standard output, which may be read by a program."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
+            handler.setStream(sys.stderr)

@@ -32,15 +32,18 @@ def resolve_with_connection(
 
 
 def _open(scheme: str, uri: str, connection: str, storage_options: Mapping[str, Any]) -> Any:
+    from airflow.sdk import Connection
     from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError
     from airflow.sdk.io import get_fs
 
     try:
+        Connection.get(connection)  # for want of it, Amazon's file system would go on as somebody else
         return get_fs(scheme, connection, dict(storage_options))
     except (AirflowException, AirflowRuntimeError) as error:
         raise StorageError(
             f"The Airflow connection {connection!r} for {uri} cannot be had: {error}. Create it with "
-            f"'airflow connections add {connection}'"
+            f"'airflow connections add {connection}'; 'airflow aiopt ...' finds only those in a secrets "
+            f"backend or in AIRFLOW_CONN_{connection.upper()}"
         ) from error
     except (ImportError, ValueError) as error:
         raise StorageError(

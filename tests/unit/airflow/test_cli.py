@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -115,6 +116,20 @@ def test_commands_find_file_systems_through_airflows_connections(monkeypatch: py
     assert seen[0].resolver is resolve_with_connection
     assert seen[0].work_dir == "runs", "as aiopt run, not where Airflow's own runs are"
     assert command.name in {item.name for item in group.subcommands}
+
+
+def test_log_lines_stay_out_of_what_programs_read(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [logging.StreamHandler(sys.stdout)])
+
+    assert airflow("spec", "schema") == 0
+    root.error("a line of Airflow's log")
+
+    out, err = capsys.readouterr()
+    assert json.loads(out)
+    assert err == "a line of Airflow's log\n"
 
 
 def test_every_airflow_call_pays_little_for_it() -> None:

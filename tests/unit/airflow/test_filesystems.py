@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import airflow.sdk
 import airflow.sdk.io
 import pytest
 from airflow.sdk.exceptions import AirflowNotFoundException, AirflowRuntimeError, ErrorType
@@ -12,6 +13,16 @@ from airflow_provider_aiopt.airflow.filesystems import resolve_with_connection
 from airflow_provider_aiopt.exceptions import StorageError
 
 Call = tuple[str, str | None, dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def _connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    def get(conn_id: str) -> object:
+        if conn_id != "store":
+            raise AirflowNotFoundException(f"The conn_id `{conn_id}` isn't defined")
+        return object()
+
+    monkeypatch.setattr(airflow.sdk.Connection, "get", get)
 
 
 @pytest.fixture
@@ -52,6 +63,12 @@ def test_a_connection_may_stand_in_the_url(asked: list[Call]) -> None:
 def test_other_at_signs_are_names(uri: str, asked: list[Call]) -> None:
     _, path = resolve_with_connection(uri, connection=None, storage_options={})
     assert path.endswith("a@b")
+    assert asked == []
+
+
+def test_a_connection_that_is_missing_is_not_replaced_by_others(asked: list[Call]) -> None:
+    with pytest.raises(StorageError, match=r"'stoer' for memory://b .*isn't defined.*AIRFLOW_CONN_STOER"):
+        resolve_with_connection("memory://b", connection="stoer", storage_options={})
     assert asked == []
 
 
