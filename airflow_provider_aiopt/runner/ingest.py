@@ -11,6 +11,7 @@ from airflow_provider_aiopt.runner.accounting import check_bad_fraction, check_b
 from airflow_provider_aiopt.runner.context import RunContext
 from airflow_provider_aiopt.runner.index import RunIndex, open_source, write_index
 from airflow_provider_aiopt.runner.results import forget_earlier_run
+from airflow_provider_aiopt.runner.resume import finished_shard
 from airflow_provider_aiopt.stages.ingest import NAME, IngestStage
 from airflow_provider_aiopt.telemetry.recorder import StageRecorder
 
@@ -63,7 +64,7 @@ class _IngestRunner:
     def run(self, shard: str, bounds: Bounds) -> ShardRef:
         recorder = self._recorder
         fingerprint = self._source.fingerprint(*bounds)
-        manifest = self._finished(ShardRef(NAME, shard), fingerprint)
+        manifest = finished_shard(self._context, ShardRef(NAME, shard), fingerprint, self._folder)
         if manifest is not None:
             recorder.resumed_items += manifest.rows
         else:
@@ -72,13 +73,6 @@ class _IngestRunner:
         recorder.items_out += manifest.rows
         recorder.quarantined += manifest.quarantined
         return manifest.ref
-
-    def _finished(self, ref: ShardRef, fingerprint: str) -> ShardManifest | None:
-        if not self._context.spec.execution.resume:
-            return None
-        manifest = self._context.workspace.find_manifest(ref)
-        same = manifest is not None and manifest.fingerprint == fingerprint
-        return manifest if manifest and same and self._folder.exists(manifest.file) else None
 
     def _read(self, shard: str, bounds: Bounds, fingerprint: str) -> ShardManifest:
         with shard_writer(self._folder, f"{shard}.arrow") as writer:

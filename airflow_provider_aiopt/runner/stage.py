@@ -14,6 +14,7 @@ from airflow_provider_aiopt.runner.accounting import check_balance
 from airflow_provider_aiopt.runner.context import RunContext
 from airflow_provider_aiopt.runner.fingerprints import derived
 from airflow_provider_aiopt.runner.results import results_folder
+from airflow_provider_aiopt.runner.resume import finished_shard
 from airflow_provider_aiopt.stages.base import Stage
 from airflow_provider_aiopt.telemetry.recorder import StageRecorder
 from airflow_provider_aiopt.telemetry.reports import STAGES
@@ -59,7 +60,8 @@ class ShardRunner:
         workspace, recorder = self._context.workspace, self._recorder
         given = workspace.manifest(ref)
         fingerprint = derived(self._settings, given.fingerprint)
-        manifest = self._finished(ShardRef(self._name, ref.shard), fingerprint)
+        made = ShardRef(self._name, ref.shard)
+        manifest = finished_shard(self._context, made, fingerprint, self._target)
         if manifest is not None:
             recorder.resumed_items += manifest.rows
         else:
@@ -68,14 +70,6 @@ class ShardRunner:
         recorder.items_out += manifest.rows
         recorder.quarantined += manifest.quarantined
         return manifest.ref
-
-    def _finished(self, ref: ShardRef, fingerprint: str) -> ShardManifest | None:
-        """Return the manifest of a shard that an earlier attempt finished on the same input."""
-        if not self._context.spec.execution.resume:
-            return None
-        manifest = self._context.workspace.find_manifest(ref)
-        same = manifest is not None and manifest.fingerprint == fingerprint
-        return manifest if manifest and same and self._target.exists(manifest.file) else None
 
     def _work(self, given: ShardManifest, fingerprint: str) -> ShardManifest:
         workspace, recorder = self._context.workspace, self._recorder

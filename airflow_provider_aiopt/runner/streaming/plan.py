@@ -10,6 +10,7 @@ from airflow_provider_aiopt.runner.context import RunContext
 from airflow_provider_aiopt.runner.fingerprints import derived, stage_settings
 from airflow_provider_aiopt.runner.ingest import Bounds, cut_evenly
 from airflow_provider_aiopt.runner.results import results_folder
+from airflow_provider_aiopt.runner.resume import finished_shard
 from airflow_provider_aiopt.runtimes.files import ModelFiles
 from airflow_provider_aiopt.telemetry.reports import STAGES
 
@@ -32,6 +33,7 @@ class PlannedShard:
 
 def plan_shards(context: RunContext, files: ModelFiles, source: Source, records: int) -> list[PlannedShard]:
     """Cut *records* into the spec's shards and find those that are finished."""
+    folder = results_folder(context)
     settings = [stage_settings(context.spec, files, stage) for stage in STAGES[1:]]
     plan = []
     for number, bounds in enumerate(cut_evenly(records, context.spec.execution.shards)):
@@ -39,14 +41,6 @@ def plan_shards(context: RunContext, files: ModelFiles, source: Source, records:
         for text in settings:
             fingerprint = derived(text, fingerprint)
         name = shard_name(number)
-        plan.append(PlannedShard(name, bounds, fingerprint, _finished(context, name, fingerprint)))
+        finished = finished_shard(context, ShardRef(STAGES[-1], name), fingerprint, folder)
+        plan.append(PlannedShard(name, bounds, fingerprint, finished))
     return plan
-
-
-def _finished(context: RunContext, shard: str, fingerprint: str) -> ShardManifest | None:
-    if not context.spec.execution.resume:
-        return None
-    manifest = context.workspace.find_manifest(ShardRef(STAGES[-1], shard))
-    if manifest is None or manifest.fingerprint != fingerprint:
-        return None
-    return manifest if results_folder(context).exists(manifest.file) else None
