@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +12,7 @@ from rich.text import Text
 
 from airflow_provider_aiopt.data.folder import Folder
 from airflow_provider_aiopt.data.quarantine import read_quarantine
+from airflow_provider_aiopt.data.shards import read_parquet
 
 _VECTOR_VALUES = 4
 
@@ -52,11 +52,9 @@ def quarantine_table(folder: Folder, *, limit: int) -> Table:
 
 def iter_results(folder: Folder) -> Iterator[dict[str, Any]]:
     """Yield a run's results in the order of its shards."""
-    import pyarrow.parquet as pq
-
     for name in folder.names():
         if name.endswith(".parquet"):
-            yield from pq.read_table(io.BytesIO(folder.read(name))).to_pylist()
+            yield from read_parquet(folder.read(name)).to_pylist()
 
 
 def printable(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import astuple, fields
 
 from airflow_provider_aiopt.data.folder import Folder
 from airflow_provider_aiopt.data.records import BadRecord
+from airflow_provider_aiopt.data.shards import read_parquet
 
 _COLUMNS = tuple(field.name for field in fields(BadRecord))
 
@@ -39,9 +40,7 @@ def read_quarantine(folder: Folder) -> list[BadRecord]:
 
 
 def _read(folder: Folder) -> Iterator[BadRecord]:
-    import pyarrow.parquet as pq
-
     for name in folder.names():
         if name.endswith(".parquet"):
-            for row in pq.read_table(io.BytesIO(folder.read(name))).to_pylist():
+            for row in read_parquet(folder.read(name)).to_pylist():
                 yield BadRecord(**row)

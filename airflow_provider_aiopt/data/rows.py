@@ -144,9 +144,10 @@ def _parquet_rows(stream: IO[bytes], spec: SourceSpec) -> Iterator[Row | RecordE
 
     wanted = [*spec.columns, *filter(None, [spec.id_column])]
     try:
-        file = pq.ParquetFile(stream)
+        file = pq.ParquetFile(stream, pre_buffer=False)
         _require_columns(file.schema_arrow.names, spec)
-        for batch in file.iter_batches(_PARQUET_ROWS, columns=wanted):
+        # Without threads: see read_parquet.
+        for batch in file.iter_batches(_PARQUET_ROWS, columns=wanted, use_threads=False):
             yield from _python_rows(batch)
     except (pa.ArrowException, OSError) as error:
         yield DecodeError(f"The file is not valid Parquet: {error}")

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from airflow_provider_aiopt.data.folder import FileSystemResolver, Folder
 from airflow_provider_aiopt.data.listing import Entry, list_source, open_root
 from airflow_provider_aiopt.data.manifest import ShardName
+from airflow_provider_aiopt.data.shards import read_parquet
 from airflow_provider_aiopt.data.source import Source
 from airflow_provider_aiopt.exceptions import ShardError
 from airflow_provider_aiopt.spec.source import SourceSpec
@@ -103,12 +104,11 @@ def _write_listing(folder: Folder, metadata: dict[bytes, bytes], entries: Sequen
 
 def _read_listing(folder: Folder, settings: bytes) -> tuple[str, list[Entry]] | None:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     if not folder.exists(_LISTING):
         return None
     try:
-        table = pq.read_table(io.BytesIO(folder.read(_LISTING)))
+        table = read_parquet(folder.read(_LISTING))
     except pa.ArrowInvalid as error:
         raise ShardError(
             f"{folder.uri_of(_LISTING)} is no listing: {error}. Remove the run's folder to begin the run anew"
