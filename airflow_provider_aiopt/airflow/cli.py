@@ -7,14 +7,17 @@ no provider for commands: there only ``aiopt`` itself is to be had.
 from __future__ import annotations
 
 import argparse
-import logging
+import os
 import sys
-from typing import TYPE_CHECKING
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_aiopt.cli.command import Argument, Command, CommandGroup
 
 if TYPE_CHECKING:
     from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand
+
+_STDOUT, _STDERR = 1, 2  # descriptors
 
 
 def get_aiopt_cli_commands() -> list[GroupCommand]:
@@ -63,15 +66,29 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
     from airflow_provider_aiopt.airflow.filesystems import resolve_with_connection
     from airflow_provider_aiopt.cli.exit_codes import guarded
 
-    _log_to_stderr()
+    _reserve_stdout()
     if getattr(arguments, "work_dir", "") is None:
         arguments.work_dir = option("work_dir")
     arguments.resolver = resolve_with_connection
     return guarded(command.run, arguments)
 
 
-def _log_to_stderr() -> None:
-    """Move Airflow's log lines away from standard output, which may be read by a program."""
-    for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
-            handler.setStream(sys.stderr)
+def _reserve_stdout() -> None:
+    """Give standard output to the command alone, since a program may read it; logs go to standard error."""
+    import structlog
+
+    if sys.stdout is not sys.__stdout__:  # somebody collects it already
+        return
+    # Loggers that have it open write to its descriptor, which from here on leads to standard error.
+    sys.__stdout__.flush()
+    own = os.dup(_STDOUT)
+    os.dup2(_STDERR, _STDOUT)
+    sys.stdout = os.fdopen(own, "w", encoding="utf-8")
+    # Those that are made later look for it then.
+    make_logger = structlog.get_config()["logger_factory"]
+
+    def make_logger_of_stderr(*arguments: Any) -> Any:
+        with redirect_stdout(sys.stderr):
+            return make_logger(*arguments)
+
+    structlog.configure(logger_factory=make_logger_of_stderr)

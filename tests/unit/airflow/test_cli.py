@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -118,18 +117,29 @@ def test_commands_find_file_systems_through_airflows_connections(monkeypatch: py
     assert command.name in {item.name for item in group.subcommands}
 
 
-def test_log_lines_stay_out_of_what_programs_read(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root = logging.getLogger()
-    monkeypatch.setattr(root, "handlers", [logging.StreamHandler(sys.stdout)])
+def test_log_lines_stay_out_of_what_programs_read() -> None:
+    program = """
+import argparse, logging, structlog, sys
+from airflow_provider_aiopt.airflow import cli
+from airflow_provider_aiopt.cli.command import Command
 
-    assert airflow("spec", "schema") == 0
-    root.error("a line of Airflow's log")
+def run(_):
+    logging.info("log")
+    structlog.get_logger().info("later")
+    print("straight", file=shared, flush=True)
+    print("data")
+    return 3
 
-    out, err = capsys.readouterr()
-    assert json.loads(out)
-    assert err == "a line of Airflow's log\n"
+action = cli._action(Command("x", "x", run))
+shared = sys.stdout
+logging.basicConfig(stream=shared, level="INFO", format="%(message)s", force=True)
+print("before")
+action.func(argparse.Namespace())
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (3, "before\ndata\n")
+    for line in ("log", "later", "straight"):
+        assert line in ended.stderr
 
 
 def test_every_airflow_call_pays_little_for_it() -> None:
