@@ -69,7 +69,9 @@ def run_pipeline(
 def _import_libraries() -> None:
     """Import what every stage needs while the clock says busy: it is work, not waiting for storage."""
     import numpy  # noqa: F401, ICN001
-    import pyarrow.parquet  # noqa: F401
+    import pyarrow.parquet
+
+    pyarrow.array([""])  # the first array of Python objects imports pandas, wherever that is installed
 
 
 def _ingest(context: RunContext, recorder: StageRecorder, _: Sequence[ShardRef]) -> tuple[ShardRef, ...]:
