@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 from onnx_models import Node, model_bytes
 from PIL import Image
 
@@ -18,6 +17,7 @@ from airflow_provider_aiopt import exceptions
 from airflow_provider_aiopt.data.folder import Folder
 from airflow_provider_aiopt.data.quarantine import read_quarantine
 from airflow_provider_aiopt.data.records import BadRecord
+from airflow_provider_aiopt.data.shards import read_parquet
 from airflow_provider_aiopt.data.workspace import Workspace
 from airflow_provider_aiopt.runner.context import RunContext
 from airflow_provider_aiopt.runner.results import results_folder
@@ -119,9 +119,7 @@ class Site:
 
 def account(workspace: Folder, results: Folder) -> Outcome:
     """Collect results and quarantine of a finished run, and check that no record is lost or there twice."""
-    rows = [
-        row for name in results.names() for row in pq.read_table(io.BytesIO(results.read(name))).to_pylist()
-    ]
+    rows = [row for name in results.names() for row in read_parquet(results.read(name)).to_pylist()]
     bad = read_quarantine(workspace.child("quarantine"))
     report = load_run_report(workspace)
     ids = [*(row["id"] for row in rows), *(record.id for record in bad)]

@@ -1,0 +1,128 @@
+"""Running the command line in processes that are killed, or held, just before a chosen change to a file.
+
+The processes are forked from one that has everything imported already, so that a test can afford many.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_aiopt.cli.main import main
+
+_PRELOADED = [
+    "airflow_provider_aiopt.runner.staged",
+    "fsspec.implementations.local",
+    "numpy",
+    "onnxruntime",
+    "pandas",  # which pyarrow imports wherever it is installed
+    "PIL.Image",
+    "pyarrow.parquet",
+    "pytest",
+    "yaml",
+]
+
+Change = tuple[str, str]
+"""An event of Python's audit table and the path that it is about."""
+
+
+def server() -> ForkServerContext:
+    """The server that forks the processes."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOADED)
+    return context
+
+
+def start(target: Callable[..., None], *arguments: Any) -> ForkServerProcess:
+    """Start a process."""
+    process = server().Process(target=target, args=arguments)
+    process.start()
+    return process
+
+
+def finish(process: ForkServerProcess) -> int:
+    """Wait for a process and return its exit code: the negative number of the signal where it was killed."""
+    process.join(60)
+    assert process.exitcode is not None, "the process hangs"
+    code = process.exitcode
+    process.close()
+    return code
+
+
+def run(arguments: list[str]) -> None:
+    """Run the command line."""
+    with Path(os.devnull).open("w") as nowhere:
+        sys.stdout = nowhere
+        sys.exit(main(arguments))
+
+
+def run_and_note(arguments: list[str], folder: str, notes: str) -> None:
+    """Run the command line and write each change below *folder* to the file *notes*."""
+    changes: list[Change] = []
+    _on_change(folder, changes.append)
+    try:
+        run(arguments)
+    finally:
+        Path(notes).write_text("\n".join(f"{event} {path}" for event, path in changes), encoding="utf-8")
+
+
+def run_until(arguments: list[str], folder: str, number: int) -> None:
+    """Run the command line and be killed before change *number* below *folder*."""
+    left = number
+
+    def count(_: Change) -> None:
+        nonlocal left
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= 1
+
+    _on_change(folder, count)
+    run(arguments)
+
+
+def run_until_file(arguments: list[str], file: str) -> None:
+    """Run the command line and be killed before *file* gets its name."""
+
+    def kill(change: Change) -> None:
+        if change == ("os.rename", file):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    _on_change(file, kill)
+    run(arguments)
+
+
+def run_held(
+    target: Callable[..., None], arguments: tuple[Any, ...], file: str, held: Event, go_on: Event
+) -> None:
+    """Call *target*, but hold it before *file* gets its name until *go_on* is set."""
+
+    def hold(change: Change) -> None:
+        if change == ("os.rename", file) and not held.is_set():
+            held.set()
+            assert go_on.wait(30)
+
+    _on_change(file, hold)
+    target(*arguments)
+
+
+def _on_change(folder: str, act: Callable[[Change], None]) -> None:
+    """Call *act* before each change that others see: a file below *folder* gets its name, or is removed."""
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "os.rename":
+            path = os.fspath(arguments[1])
+        elif event == "os.remove":
+            path = arguments[0]
+        else:
+            return
+        if isinstance(path, str) and path.startswith(folder):
+            act((event, path))
+
+    sys.addaudithook(hook)
