@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +15,12 @@ from hypothesis import settings
 # The same examples everywhere and every time; a slow machine is no fault of an example.
 settings.register_profile("aiopt", derandomize=True, deadline=None)
 settings.load_profile("aiopt")
+
+# The Airflow of whoever runs the tests is neither read nor written; importing it is enough to look for it.
+for _name in [name for name in os.environ if name.startswith(("AIRFLOW", "_AIRFLOW", "AIOPT_AIRFLOW"))]:
+    del os.environ[_name]
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="aiopt-tests-")
+atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 
 
 def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
