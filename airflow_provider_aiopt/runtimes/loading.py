@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass
 
 from airflow_provider_aiopt.data.folder import FileSystemResolver, resolve_filesystem
@@ -22,12 +21,10 @@ class LoadedModel:
 
     :param files: its files
     :param runtime: the runtime that holds it
-    :param load_s: what finding and loading it took, in seconds; near 0 where this process had it already
     """
 
     files: ModelFiles
     runtime: ModelRuntime
-    load_s: float
 
 
 def load_model(spec: ModelSpec, *, resolver: FileSystemResolver = resolve_filesystem) -> LoadedModel:
@@ -36,11 +33,10 @@ def load_model(spec: ModelSpec, *, resolver: FileSystemResolver = resolve_filesy
     :raises ModelError: one of its subclasses, for each thing that can be wrong
     :raises MissingExtraError: if the runtime is not installed
     """
-    started = time.perf_counter()
     files = find_model(spec, resolver=resolver)
     key = (files.sha256, spec.runtime, spec.device, spec.threads)
     with _lock:
         runtime = _loaded.get(key)
         if runtime is None:
             runtime = _loaded[key] = OnnxRuntime(files.file, device=spec.device, threads=spec.threads)
-    return LoadedModel(files=files, runtime=runtime, load_s=time.perf_counter() - started)
+    return LoadedModel(files=files, runtime=runtime)
