@@ -44,10 +44,13 @@ def open_workspace(task: TaskIdentity, uri: str | None = None) -> Workspace:
 
     :param uri: where it is; default ``[aiopt] work_dir`` / DAG id / run id
     """
+    from airflow_provider_aiopt.data.folder import Folder
     from airflow_provider_aiopt.data.workspace import Workspace
 
-    uri = uri or f"{option('work_dir').rstrip('/')}/{task.dag_id}/{task.run_id}"
-    return Workspace.open(uri, resolver=resolve_with_connection)
+    if uri:
+        return Workspace.open(uri, resolver=resolve_with_connection)
+    base = Folder.open(option("work_dir"), resolver=resolve_with_connection)
+    return Workspace(base.child(task.dag_id).child(task.run_id))
 
 
 def run_context(context: Mapping[str, Any], spec: SpecLike, workspace: str | None) -> RunContext:

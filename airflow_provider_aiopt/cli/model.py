@@ -13,7 +13,7 @@ from airflow_provider_aiopt.cli.exit_codes import ExitCode
 _EXPORT = """\
 Write a model folder: model.onnx in FP32, its card model.json, labels or tokenizer, and licences.
 
-The weights come from installed Python packages; nothing is downloaded..
+The weights come from installed Python packages; nothing is downloaded.
 
 exit codes: 0 written, 1 no such model or something is not installed, 2 wrong usage
 """

@@ -47,6 +47,10 @@ def resolve_filesystem(
             "Outside Airflow give storage_options or the environment's own credentials instead."
         )
     try:
+        if "://" not in uri:
+            # Airflow's run ids may hold "::", by which fsspec would tell chained URLs apart.
+            filesystem = fsspec.filesystem("file", **(storage_options or {}))
+            return filesystem, str(filesystem._strip_protocol(uri))  # noqa: SLF001 - as url_to_fs does
         filesystem, path = fsspec.core.url_to_fs(uri, **(storage_options or {}))
     except (ImportError, ValueError) as error:
         raise StorageError(f"No file system for {uri}: {error}") from error

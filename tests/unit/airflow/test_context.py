@@ -38,6 +38,16 @@ def test_a_run_has_a_folder_of_its_own() -> None:
     assert open_workspace(make_task(), "/elsewhere/x").uri == "/elsewhere/x"
 
 
+@pytest.mark.parametrize("work_dir", ["/work", "memory://work"])
+def test_runs_whose_ids_begin_alike_stay_apart(work_dir: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow allows colons, two of which have a meaning in fsspec's URLs."""
+    monkeypatch.setenv("AIRFLOW__AIOPT__WORK_DIR", work_dir)
+    for run_id in ("a", "a::b", "a:b", "manual__2026-01-01T00:00:00+00:00"):
+        workspace = open_workspace(make_task().model_copy(update={"run_id": run_id}))
+        assert workspace.root.path == f"/work/dag/{run_id}"
+        assert workspace.run_id == run_id
+
+
 def test_a_stage_runs_with_what_airflow_brings() -> None:
     spec = {"source": {"uri": "data"}, "model": {"uri": "m"}}
     run = run_context(task_context(), spec, None)
