@@ -11,6 +11,7 @@ INSTALLED := $(VENV)/.installed
 DEMO := $(INSTALLED)/demo-$(KEY)
 TEST := $(INSTALLED)/test-$(KEY)
 MODELS := $(INSTALLED)/models-$(KEY)
+BENCH := $(INSTALLED)/bench-$(KEY)
 
 # Real weights and the exporters, several gigabytes: only where no test may be skipped, as in CI.
 ifeq ($(AIOPT_REQUIRE_ALL),1)
@@ -22,6 +23,7 @@ endif
 KEEP ?=
 DEMO_ARGS := $(if $(filter-out 0,$(KEEP)),--keep)
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -29,7 +31,7 @@ PYTEST_ARGS ?=
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: demo
 demo: $(DEMO) ## Classify six photographs on a real Airflow and say where the time went (KEEP=1: leave it running)
@@ -51,6 +53,16 @@ format: $(TEST) ## Format the sources and fix what can be fixed
 	$(BIN)/ruff check --fix --exit-zero
 	$(BIN)/ruff format
 
+.PHONY: bench
+bench: bench-throughput ## Run all benchmarks, an hour or two; results in benchmarks/results (BENCH_ARGS="--rounds 1" to try)
+	@$(BIN)/python -m benchmarks.overhead $(BENCH_ARGS)
+	@$(BIN)/python -m benchmarks.growth $(BENCH_ARGS)
+	@$(BIN)/python -m benchmarks.memory $(BENCH_ARGS)
+
+.PHONY: bench-throughput
+bench-throughput: $(BENCH) ## Compare throughput with the limit and with torch DataLoader, Daft and Ray Data
+	@$(BIN)/python -m benchmarks.throughput $(BENCH_ARGS)
+
 .PHONY: install
 install: $(TEST) ## Make .venv with everything but the model exporters
 
@@ -62,12 +74,12 @@ constraints: | $(UV) ## Pin the newest versions of all dependencies in constrain
 	@echo '# The versions that development, the demo and CI use. Made by: make constraints' > constraints.new
 	@echo '-e .' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
 		--no-header --no-annotate --no-emit-index-url --no-emit-package airflow-provider-aiopt \
-		--group demo --group test --group models - | grep -v '^#' >> constraints.new
+		--group demo --group test --group models --group bench - | grep -v '^#' >> constraints.new
 	@mv constraints.new constraints.txt
 
 .PHONY: clean
 clean: ## Remove .venv, the demo's files and all caches
-	rm -rf $(VENV) .demo build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .cache .demo build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
