@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from airflow_provider_aiopt.get_provider_info import CONFIG
+from airflow_provider_aiopt.spec import load_spec
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+README = (REPOSITORY / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_dag_is_one() -> None:
+    scope: dict[str, Any] = {}
+    code = next(block for block in blocks("python") if "DAG(" in block)
+    exec(compile(code, "README.md", "exec"), scope)
+    stages = ("ingest", "preprocess", "inference")
+    assert tuple(scope[stage].task_id for stage in stages) == stages
+    assert load_spec(scope["spec"]).execution.shards == 8
+
+
+def test_the_spec_is_one() -> None:
+    for block in blocks("yaml"):
+        assert load_spec(yaml.safe_load(block)).name == "photos"
+
+
+def test_every_option_is_named_with_its_default() -> None:
+    for name, option in CONFIG["aiopt"]["options"].items():
+        row = re.search(rf"^\| `{name}` \| `?{re.escape(option['default'])}`? \|", README, re.MULTILINE)
+        assert row, f"README.md does not name {name} with its default {option['default']}"
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\((?!https?:)([^)#]+)\)", README))
+def test_every_link_leads_somewhere(target: str) -> None:
+    assert (REPOSITORY / target).exists()
