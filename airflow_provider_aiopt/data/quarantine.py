@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, fields
+from dataclasses import fields
 
 from airflow_provider_aiopt.data.folder import Folder
 from airflow_provider_aiopt.data.records import BadRecord
@@ -25,9 +25,8 @@ def write_quarantine(folder: Folder, stage: str, shard: str, records: Sequence[B
     if not records:
         folder.remove(name)
         return
-    columns = zip(*(astuple(record) for record in records), strict=True)
     table = pa.table(
-        {key: pa.array(values, pa.string()) for key, values in zip(_COLUMNS, columns, strict=True)}
+        {key: pa.array([getattr(record, key) for record in records], pa.string()) for key in _COLUMNS}
     )
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")

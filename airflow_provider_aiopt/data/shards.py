@@ -69,9 +69,8 @@ class BatchWriter:
         self.bytes = self._stream.tell()
 
     def _abandon(self) -> None:
-        if hasattr(
-            self._writer, "is_open"
-        ):  # Parquet's closes itself when it is collected: into no file, then
+        # Parquet's writer closes itself when it is collected: by then there is no file.
+        if hasattr(self._writer, "is_open"):
             self._writer.is_open = False
 
 
@@ -80,13 +79,14 @@ def shard_writer(folder: Folder, name: str) -> BatchWriter:
     return BatchWriter(folder, name, _open_ipc)
 
 
-def parquet_writer(folder: Folder, name: str, *, compression: str) -> BatchWriter:
+def parquet_writer(folder: Folder, name: str, schema: pa.Schema, *, compression: str) -> BatchWriter:
     """Return a writer of a Parquet file.
 
+    :param schema: its columns, which it has even where no batch follows
     :param compression: the codec
     """
 
-    def open_parquet(stream: IO[bytes], schema: pa.Schema) -> Any:
+    def open_parquet(stream: IO[bytes], _: pa.Schema) -> Any:
         import pyarrow.parquet as pq
 
         return pq.ParquetWriter(stream, schema, compression=compression)

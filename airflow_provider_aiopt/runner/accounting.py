@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from airflow_provider_aiopt.data.manifest import ShardManifest, ShardRef
+from airflow_provider_aiopt.data.manifest import ShardRef
 from airflow_provider_aiopt.data.workspace import Workspace
 from airflow_provider_aiopt.exceptions import AccountingError, TooManyBadRecordsError
 from airflow_provider_aiopt.runner.context import RunContext
@@ -13,16 +13,19 @@ from airflow_provider_aiopt.runner.index import read_index
 from airflow_provider_aiopt.telemetry.reports import STAGES
 
 
-def check_balance(manifest: ShardManifest) -> None:
-    """Check that a shard's records are its rows plus those in quarantine.
+def check_balance(ref: ShardRef, records: int, rows: int, bad: int) -> None:
+    """Check, before a shard appears, that its records are its rows plus those in quarantine.
 
-    :raises AccountingError: if they are not
+    :param ref: the shard
+    :param records: records that the source gave for it
+    :param rows: good records that its file holds
+    :param bad: records that this stage and those before it quarantined
+    :raises AccountingError: if they do not add up
     """
-    if manifest.records != manifest.rows + manifest.bad:
+    if records != rows + bad:
         raise AccountingError(
-            f"The shard {manifest.ref} began with {manifest.records} records but has {manifest.rows} rows "
-            f"and {manifest.bad} records in quarantine. Nothing was committed. This is a bug: please report "
-            "it"
+            f"The shard {ref} began with {records} records but has {rows} rows and {bad} records in "
+            "quarantine. Nothing was committed. This is a bug: please report it"
         )
 
 

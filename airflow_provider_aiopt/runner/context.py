@@ -31,6 +31,11 @@ class RunContext:
     task: TaskIdentity | None = None
 
     @property
+    def owner(self) -> str:
+        """Whose run it is: the DAG's id, outside Airflow the pipeline's name."""
+        return self.task.dag_id if self.task else self.spec.name
+
+    @property
     def workers(self) -> int:
         """Threads that read and decode side by side."""
         return self.spec.execution.workers or usable_cores()

@@ -77,23 +77,24 @@ class _IngestRunner:
     def _read(self, shard: str, bounds: Bounds, fingerprint: str) -> ShardManifest:
         with shard_writer(self._folder, f"{shard}.arrow") as writer:
             bad = self._copy(bounds, writer)
+            # Rows are what was read, should their file have changed since it was counted; files are what was
+            # listed.
+            listed = self._context.spec.source.format == "files"
+            records = bounds[1] - bounds[0] if listed else writer.rows + len(bad)
+            check_balance(ShardRef(NAME, shard), records, writer.rows, len(bad))
             with self._recorder.phase("wait_output"):
                 write_quarantine(self._context.workspace.quarantine, NAME, shard, bad)
         self._recorder.bytes_out += writer.bytes
-        # Rows are what was read, should their file have changed since it was counted; files are what was
-        # listed.
-        listed = self._context.spec.source.format == "files"
         manifest = ShardManifest(
             stage=NAME,
             shard=shard,
             fingerprint=fingerprint,
-            records=bounds[1] - bounds[0] if listed else writer.rows + len(bad),
+            records=records,
             rows=writer.rows,
             quarantined=len(bad),
             file=writer.name,
             file_bytes=writer.bytes,
         )
-        check_balance(manifest)
         self._context.workspace.commit(manifest)
         return manifest
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from airflow_provider_aiopt.data.folder import Folder
+from airflow_provider_aiopt.data.shards import BatchWriter, parquet_writer
+from airflow_provider_aiopt.data.tensors import identity_schema
 from airflow_provider_aiopt.data.workspace import Workspace
 from airflow_provider_aiopt.runner.context import RunContext
 from airflow_provider_aiopt.runner.index import RunIndex
+from airflow_provider_aiopt.stages.outputs.base import OutputHead
 from airflow_provider_aiopt.telemetry.reports import STAGES
 from airflow_provider_aiopt.telemetry.run_report import remove_stage_reports
 
@@ -16,11 +19,24 @@ def results_folder(context: RunContext) -> Folder:
     if sink.uri is None:
         return context.workspace.results
     return Folder.open(
-        f"{sink.uri.rstrip('/')}/run_id={context.workspace.run_id}",
+        f"{sink.uri.rstrip('/')}/pipeline={context.owner}/run_id={context.workspace.run_id}",
         connection=sink.connection,
         storage_options=sink.storage_options,
         resolver=context.resolver,
     )
+
+
+def results_writer(context: RunContext, head: OutputHead, shard: str) -> BatchWriter:
+    """Return a writer of one shard's results, which has all columns even where there is no result.
+
+    :param head: what makes the results
+    :param shard: the shard's name
+    """
+    import pyarrow as pa
+
+    schema = pa.unify_schemas([identity_schema(), head.schema()])
+    codec = context.spec.sink.compression
+    return parquet_writer(results_folder(context), f"{shard}.parquet", schema, compression=codec)
 
 
 def forget_earlier_run(workspace: Workspace, index: RunIndex) -> None:

@@ -6,18 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from airflow_provider_aiopt.data.folder import Folder
 from airflow_provider_aiopt.data.manifest import ShardManifest, ShardRef
 from airflow_provider_aiopt.data.quarantine import write_quarantine
 from airflow_provider_aiopt.data.records import BadRecord
-from airflow_provider_aiopt.data.shards import BatchWriter, parquet_writer, read_batches, shard_writer
+from airflow_provider_aiopt.data.shards import BatchWriter, read_batches
 from airflow_provider_aiopt.runner.accounting import check_balance
 from airflow_provider_aiopt.runner.context import RunContext
 from airflow_provider_aiopt.runner.fingerprints import derived
-from airflow_provider_aiopt.runner.results import results_folder
 from airflow_provider_aiopt.runner.resume import finished_shard
 from airflow_provider_aiopt.stages.base import Stage
 from airflow_provider_aiopt.telemetry.recorder import StageRecorder
-from airflow_provider_aiopt.telemetry.reports import STAGES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,6 +29,8 @@ class ShardRunner:
     :param recorder: accounts for the stage, and names it
     :param settings: what the stage's results depend on beside its input, as text
     :param make_stage: loads the stage; called at most once, when a shard really needs work
+    :param target: where the shards' data files go
+    :param make_writer: opens the file that a shard, given by its name, is written to
     """
 
     def __init__(
@@ -39,16 +40,17 @@ class ShardRunner:
         *,
         settings: str,
         make_stage: Callable[[], Stage],
+        target: Folder,
+        make_writer: Callable[[str], BatchWriter],
     ) -> None:
         self._context = context
         self._recorder = recorder
         self._name = recorder.stage
         self._settings = settings
         self._make_stage = make_stage
+        self._make_writer = make_writer
+        self._target = target
         self._stage: Stage | None = None
-        self._makes_results = self._name == STAGES[-1]
-        workspace = context.workspace
-        self._target = results_folder(context) if self._makes_results else workspace.stage(self._name)
 
     def run(self, refs: Sequence[ShardRef]) -> tuple[ShardRef, ...]:
         """Work on the shards that *refs* name and return references to what was made of them."""
@@ -75,12 +77,13 @@ class ShardRunner:
         workspace, recorder = self._context.workspace, self._recorder
         stage = self._ready()
         bad: list[BadRecord] = []
-        with self._writer(given.shard) as writer:
+        with self._make_writer(given.shard) as writer:
             for batch in self._batches(given):
                 output = stage.process(batch)
                 bad.extend(output.bad)
                 with recorder.phase("wait_output"):
                     writer.write(output.batch)
+            check_balance(ShardRef(self._name, given.shard), given.records, writer.rows, given.bad + len(bad))
             # Committed before the file appears: a result never stands without its quarantine.
             with recorder.phase("wait_output"):
                 write_quarantine(workspace.quarantine, self._name, given.shard, bad)
@@ -97,7 +100,6 @@ class ShardRunner:
             file=writer.name,
             file_bytes=writer.bytes,
         )
-        check_balance(manifest)
         workspace.commit(manifest)
         return manifest
 
@@ -110,12 +112,6 @@ class ShardRunner:
                 return
             self._recorder.batch_sizes[batch.num_rows] += 1
             yield batch
-
-    def _writer(self, shard: str) -> BatchWriter:
-        if not self._makes_results:
-            return shard_writer(self._target, f"{shard}.arrow")
-        codec = self._context.spec.sink.compression
-        return parquet_writer(self._target, f"{shard}.parquet", compression=codec)
 
     def _ready(self) -> Stage:
         if self._stage is None:

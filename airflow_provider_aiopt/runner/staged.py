@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from airflow_provider_aiopt.data.manifest import ShardRef
+from airflow_provider_aiopt.data.shards import shard_writer
 from airflow_provider_aiopt.exceptions import ShardError
 from airflow_provider_aiopt.runner.accounting import check_bad_fraction
 from airflow_provider_aiopt.runner.context import RunContext, StageOutcome
 from airflow_provider_aiopt.runner.fingerprints import stage_settings
 from airflow_provider_aiopt.runner.index import read_index
 from airflow_provider_aiopt.runner.ingest import ingest
-from airflow_provider_aiopt.runner.results import remove_foreign_results, results_folder
+from airflow_provider_aiopt.runner.results import remove_foreign_results, results_folder, results_writer
 from airflow_provider_aiopt.runner.stage import ShardRunner
 from airflow_provider_aiopt.runtimes.files import ModelFiles, find_model
 from airflow_provider_aiopt.runtimes.loading import load_model
@@ -90,7 +92,7 @@ def _preprocess(
             executor=ThreadPoolExecutor(context.workers, thread_name_prefix="aiopt-preprocess"),
         )
 
-    return _run_shards(context, recorder, files, make_stage, refs)
+    return _make_shards(context, recorder, files, make_stage, refs)
 
 
 def _inference(
@@ -106,40 +108,55 @@ def _inference(
         return InferenceStage(model.runtime, make_transform(spec, model.files), make_head(spec, model.files))
 
     recorder.details["model_sha256"] = files.sha256
-    return _run_shards(context, recorder, files, make_stage, refs)
+    return _make_shards(context, recorder, files, make_stage, refs)
 
 
 def _postprocess(
     context: RunContext, recorder: StageRecorder, refs: Sequence[ShardRef]
 ) -> tuple[ShardRef, ...]:
     files = find_model(context.spec.model, resolver=context.resolver)
-
-    def make_stage() -> Stage:
-        return PostprocessStage(make_head(context.spec, files))
-
-    made = _run_shards(context, recorder, files, make_stage, refs)
+    head, folder = make_head(context.spec, files), results_folder(context)
+    settings = _settings(context, files)
+    check_bad_fraction(context, settings)  # before results appear
+    made = ShardRunner(
+        context,
+        recorder,
+        settings=settings[recorder.stage],
+        make_stage=lambda: PostprocessStage(head),
+        target=folder,
+        make_writer=partial(results_writer, context, head),
+    ).run(refs)
     index = read_index(context.workspace.stage("ingest"))
     if index is None:
         raise ShardError(f"The workspace {context.workspace.uri} has no finished ingestion. Run ingest first")
-    folder = results_folder(context)
     remove_foreign_results(folder, index)
     recorder.details["results_uri"] = folder.uri
     return made
 
 
-def _run_shards(
+def _make_shards(
     context: RunContext,
     recorder: StageRecorder,
     files: ModelFiles,
     make_stage: Callable[[], Stage],
     refs: Sequence[ShardRef],
 ) -> tuple[ShardRef, ...]:
-    settings = {stage: stage_settings(context.spec, files, stage) for stage in STAGES[1:]}
-    if recorder.stage == STAGES[-1]:
-        check_bad_fraction(context, settings)  # before results appear
-    made = ShardRunner(context, recorder, settings=settings[recorder.stage], make_stage=make_stage).run(refs)
+    """Run a stage whose output the next one reads."""
+    folder, settings = context.workspace.stage(recorder.stage), _settings(context, files)
+    made = ShardRunner(
+        context,
+        recorder,
+        settings=settings[recorder.stage],
+        make_stage=make_stage,
+        target=folder,
+        make_writer=lambda shard: shard_writer(folder, f"{shard}.arrow"),
+    ).run(refs)
     check_bad_fraction(context, settings)
     return made
+
+
+def _settings(context: RunContext, files: ModelFiles) -> dict[str, str]:
+    return {stage: stage_settings(context.spec, files, stage) for stage in STAGES[1:]}
 
 
 _WORK: dict[str, _Work] = {

@@ -12,9 +12,10 @@ from airflow_provider_aiopt.runner.context import RunContext
 from airflow_provider_aiopt.runner.streaming.plan import PlannedShard
 from airflow_provider_aiopt.runner.streaming.steps import StreamItem, StreamStep
 from airflow_provider_aiopt.runtimes.loading import LoadedModel, load_model
-from airflow_provider_aiopt.stages.choose import make_head, make_transform
+from airflow_provider_aiopt.stages.choose import make_transform
 from airflow_provider_aiopt.stages.inference import InferenceStage
 from airflow_provider_aiopt.stages.ingest import IngestStage
+from airflow_provider_aiopt.stages.outputs.base import OutputHead
 from airflow_provider_aiopt.stages.postprocess import PostprocessStage
 from airflow_provider_aiopt.stages.preprocess import PreprocessStage
 from airflow_provider_aiopt.telemetry.stream_recorder import StreamRecorder
@@ -32,12 +33,16 @@ class StreamEngine:
     :param context: the run
     :param recorder: accounts for the stages
     :param source: the listed source
+    :param head: what makes the results
     """
 
-    def __init__(self, context: RunContext, recorder: StreamRecorder, source: Source) -> None:
+    def __init__(
+        self, context: RunContext, recorder: StreamRecorder, source: Source, head: OutputHead
+    ) -> None:
         self._context = context
         self._recorder = recorder
         self._source = source
+        self._head = head
         self._workers = context.workers
 
     def run(self, shards: Sequence[PlannedShard]) -> Generator[StreamItem, None, None]:
@@ -74,7 +79,7 @@ class StreamEngine:
 
     def _steps(self, model: LoadedModel) -> tuple[StreamStep, StreamStep, StreamStep]:
         spec, recorder = self._context.spec, self._recorder
-        transform, head = make_transform(spec, model.files), make_head(spec, model.files)
+        transform, head = make_transform(spec, model.files), self._head
         shared = 1 if model.runtime.on_device else self._workers
         prepare = PreprocessStage(transform, executor=SerialExecutor())
         return (

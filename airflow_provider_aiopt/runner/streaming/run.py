@@ -16,6 +16,7 @@ from airflow_provider_aiopt.runner.streaming.engine import StreamEngine
 from airflow_provider_aiopt.runner.streaming.plan import plan_shards
 from airflow_provider_aiopt.runner.streaming.sink import StreamSink
 from airflow_provider_aiopt.runtimes.files import find_model
+from airflow_provider_aiopt.stages.choose import make_head
 from airflow_provider_aiopt.telemetry.publish import publish_stage_report
 from airflow_provider_aiopt.telemetry.reports import STAGES, StageReport
 from airflow_provider_aiopt.telemetry.stream_recorder import StreamRecorder
@@ -50,8 +51,9 @@ def _stream(context: RunContext, recorder: StreamRecorder) -> None:
     with recorder.busy("ingest"):
         source = open_source(folder, context.spec.source, resolver=context.resolver)
         shards = plan_shards(context, files, source, source.count())
-    engine = StreamEngine(context, recorder, source)
-    with StreamSink(context, recorder, shards) as sink:
+    head = make_head(context.spec, files)
+    engine = StreamEngine(context, recorder, source, head)
+    with StreamSink(context, recorder, head, shards) as sink:
         todo = [shard for shard in shards if not sink.skip(shard)]
         try:
             if todo:

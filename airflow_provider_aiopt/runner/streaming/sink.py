@@ -6,15 +6,16 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
 
-from airflow_provider_aiopt.data.manifest import ShardManifest
+from airflow_provider_aiopt.data.manifest import ShardManifest, ShardRef
 from airflow_provider_aiopt.data.quarantine import write_quarantine
 from airflow_provider_aiopt.data.records import BadRecord
-from airflow_provider_aiopt.data.shards import BatchWriter, parquet_writer
+from airflow_provider_aiopt.data.shards import BatchWriter
 from airflow_provider_aiopt.runner.accounting import check_balance, check_fraction
 from airflow_provider_aiopt.runner.context import RunContext
-from airflow_provider_aiopt.runner.results import results_folder
+from airflow_provider_aiopt.runner.results import results_folder, results_writer
 from airflow_provider_aiopt.runner.streaming.plan import PlannedShard
 from airflow_provider_aiopt.runner.streaming.steps import StreamItem
+from airflow_provider_aiopt.stages.outputs.base import OutputHead
 from airflow_provider_aiopt.telemetry.reports import STAGES
 from airflow_provider_aiopt.telemetry.stream_recorder import StreamRecorder
 
@@ -26,12 +27,20 @@ class StreamSink:
 
     :param context: the run
     :param recorder: accounts for the writing
+    :param head: what makes the results
     :param shards: the run's shards
     """
 
-    def __init__(self, context: RunContext, recorder: StreamRecorder, shards: Iterable[PlannedShard]) -> None:
+    def __init__(
+        self,
+        context: RunContext,
+        recorder: StreamRecorder,
+        head: OutputHead,
+        shards: Iterable[PlannedShard],
+    ) -> None:
         self._context = context
         self._recorder = recorder
+        self._head = head
         self._shards: Mapping[str, PlannedShard] = {shard.name: shard for shard in shards}
         self._records = sum(shard.bounds[1] - shard.bounds[0] for shard in self._shards.values())
         self._folder = results_folder(context)
@@ -63,7 +72,7 @@ class StreamSink:
         """Write one batch's results, or commit the shard that ends."""
         with self._recorder.waiting_for_output(STAGES[-1]):
             if self._writer is None:
-                self._writer = self._open(item.shard)
+                self._writer = results_writer(self._context, self._head, item.shard).__enter__()
             self._bad.extend(item.bad)
             if item.batch is not None:
                 self._writer.write(item.batch)
@@ -75,31 +84,28 @@ class StreamSink:
         for shard in self._shards:
             self._folder.remove(f"{shard}.parquet")
 
-    def _open(self, shard: str) -> BatchWriter:
-        codec = self._context.spec.sink.compression
-        return parquet_writer(self._folder, f"{shard}.parquet", compression=codec).__enter__()
-
     def _commit(self, shard: PlannedShard, writer: BatchWriter) -> None:
         bad = self._bad
+        # Rows are what was read, should their file have changed since it was counted.
+        listed = self._context.spec.source.format == "files"
+        records = shard.bounds[1] - shard.bounds[0] if listed else writer.rows + len(bad)
+        check_balance(ShardRef(STAGES[-1], shard.name), records, writer.rows, len(bad))
         check_fraction(self._context, self._bad_before + len(bad), self._records)
         for stage in STAGES:
             found = [record for record in bad if record.stage == stage]
             write_quarantine(self._context.workspace.quarantine, stage, shard.name, found)
         self._writer = None
         writer.__exit__(None, None, None)
-        # Rows are what was read, should their file have changed since it was counted.
-        listed = self._context.spec.source.format == "files"
         manifest = ShardManifest(
             stage=STAGES[-1],
             shard=shard.name,
             fingerprint=shard.fingerprint,
-            records=shard.bounds[1] - shard.bounds[0] if listed else writer.rows + len(bad),
+            records=records,
             rows=writer.rows,
             quarantined_before=len(bad),
             file=writer.name,
             file_bytes=writer.bytes,
         )
-        check_balance(manifest)
         self._context.workspace.commit(manifest)
         self._recorder.stages[STAGES[-1]].bytes_out += writer.bytes
         self._bad_before += len(bad)

@@ -27,6 +27,10 @@ class OutputHead(Protocol):
         """
         ...
 
+    def schema(self) -> pa.Schema:
+        """Return the result columns' names and types."""
+        ...
+
     def results(self, reduced: np.ndarray[Any, Any]) -> dict[str, pa.Array]:
         """Turn reduced outputs into result columns."""
         ...

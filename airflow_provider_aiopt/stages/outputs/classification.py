@@ -40,8 +40,15 @@ class ClassificationHead:
             )
         return value.astype("float32", copy=False)
 
-    def results(self, reduced: np.ndarray[Any, Any]) -> dict[str, pa.Array]:
+    def schema(self) -> pa.Schema:
         """Return ``label`` (string), ``score`` (float32) and ``top_k`` (list of label and score)."""
+        import pyarrow as pa
+
+        pair = pa.struct([("label", pa.string()), ("score", pa.float32())])
+        return pa.schema([("label", pa.string()), ("score", pa.float32()), ("top_k", pa.list_(pair))])
+
+    def results(self, reduced: np.ndarray[Any, Any]) -> dict[str, pa.Array]:
+        """Return the columns of :meth:`schema`."""
         import numpy as np
         import pyarrow as pa
 

@@ -37,8 +37,12 @@ class EmbeddingHead:
         require_axes(value, 3, "embedding", ("batch", "tokens", "width"))
         return value[:, 0] if self._spec.pooling == "cls" else _mean(value, feeds)
 
-    def results(self, reduced: np.ndarray[Any, Any]) -> dict[str, pa.Array]:
+    def schema(self) -> pa.Schema:
         """Return ``embedding`` (list of float32)."""
+        return _vector_schema("embedding")
+
+    def results(self, reduced: np.ndarray[Any, Any]) -> dict[str, pa.Array]:
+        """Return the column ``embedding``."""
         import numpy as np
 
         if self._spec.normalize:
@@ -62,8 +66,12 @@ class RawHead:
         value = pick_output(outputs, self._spec.output, rows)
         return value.astype("float32", copy=False).reshape(rows, -1)
 
-    def results(self, reduced: np.ndarray[Any, Any]) -> dict[str, pa.Array]:
+    def schema(self) -> pa.Schema:
         """Return ``output`` (list of float32)."""
+        return _vector_schema("output")
+
+    def results(self, reduced: np.ndarray[Any, Any]) -> dict[str, pa.Array]:
+        """Return the column ``output``."""
         return {"output": _vectors(reduced)}
 
 
@@ -75,6 +83,12 @@ def _mean(value: np.ndarray[Any, Any], feeds: Tensors) -> np.ndarray[Any, Any]:
     mask = feeds["attention_mask"].astype("float32")[:, :, None]
     pooled: np.ndarray[Any, Any] = (value * mask).sum(axis=1) / mask.sum(axis=1).clip(min=1.0)
     return pooled
+
+
+def _vector_schema(name: str) -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema([(name, pa.list_(pa.float32()))])
 
 
 def _vectors(values: np.ndarray[Any, Any]) -> pa.Array:

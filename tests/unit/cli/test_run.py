@@ -149,7 +149,7 @@ def test_results_in_a_sink_with_options_are_shown(spec: Path, capsys: pytest.Cap
     assert main(["run", str(spec), "--run-id", "r", "--set", options]) == 0
     out = capsys.readouterr().out
     assert "rows.csv#0" in out
-    assert "Results: memory://cli-sink/run_id=r" in out
+    assert "Results: memory://cli-sink/pipeline=animals/run_id=r" in out
 
 
 def test_a_run_without_results(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:

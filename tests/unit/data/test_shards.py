@@ -27,6 +27,9 @@ def batch(rows: int, *, start: int = 0, width: int = 3) -> pa.RecordBatch:
     return make_batch(identity, {"tensor": tensor_array(values)})
 
 
+SCHEMA = batch(0).schema
+
+
 def write(folder: Folder, *batches: pa.RecordBatch) -> int:
     with shard_writer(folder, NAME) as writer:
         for item in batches:
@@ -119,7 +122,7 @@ class TestDamage:
 class TestParquet:
     @pytest.mark.parametrize("compression", ["zstd", "snappy", "gzip", "lz4", "none"])
     def test_results_can_be_read_by_anyone(self, folder: Folder, tmp_path: Path, compression: str) -> None:
-        with parquet_writer(folder, "00000.parquet", compression=compression) as writer:
+        with parquet_writer(folder, "00000.parquet", SCHEMA, compression=compression) as writer:
             writer.write(batch(2))
             writer.write(batch(1, start=2))
         (tmp_path / "copy.parquet").write_bytes(folder.read("00000.parquet"))
@@ -128,18 +131,18 @@ class TestParquet:
         assert writer.rows == 3
         assert table.column("id").to_pylist() == ["0", "1", "2"]
 
-    def test_no_results_are_a_file_with_the_identity_columns(self, folder: Folder) -> None:
-        with parquet_writer(folder, "00000.parquet", compression="zstd"):
+    def test_no_results_are_a_file_with_all_columns(self, folder: Folder) -> None:
+        with parquet_writer(folder, "00000.parquet", SCHEMA, compression="zstd"):
             pass
         table = pq.read_table(pa.BufferReader(folder.read("00000.parquet")))
 
         assert table.num_rows == 0
-        assert table.column_names == list(IDENTITY_COLUMNS)
+        assert table.column_names == [*IDENTITY_COLUMNS, "tensor"]
 
     def test_a_failing_block_leaves_nothing(self, folder: Folder) -> None:
         with (
             pytest.raises(ZeroDivisionError),
-            parquet_writer(folder, "x.parquet", compression="zstd") as writer,
+            parquet_writer(folder, "x.parquet", SCHEMA, compression="zstd") as writer,
         ):
             writer.write(batch(2))
             raise ZeroDivisionError
@@ -149,7 +152,9 @@ class TestParquet:
 
 @pytest.mark.parametrize("when", ["while writing", "at the end"])
 @pytest.mark.parametrize(
-    "make", [shard_writer, partial(parquet_writer, compression="zstd")], ids=["arrow", "parquet"]
+    "make",
+    [shard_writer, partial(parquet_writer, schema=SCHEMA, compression="zstd")],
+    ids=["arrow", "parquet"],
 )
 def test_a_full_disk_is_told_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str, make: Any

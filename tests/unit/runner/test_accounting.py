@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from airflow_provider_aiopt.data.manifest import ShardManifest, ShardRef
+from airflow_provider_aiopt.data.manifest import ShardRef
 from airflow_provider_aiopt.exceptions import AccountingError, TooManyBadRecordsError
 from airflow_provider_aiopt.runner.accounting import check_balance
 from airflow_provider_aiopt.runner.staged import run_stage
@@ -14,21 +14,17 @@ from airflow_provider_aiopt.stages.base import StageOutput
 from airflow_provider_aiopt.stages.preprocess import PreprocessStage
 
 BAD = ("cat", 1)
-
-
-def manifest(**counts: int) -> ShardManifest:
-    values = {"stage": "preprocess", "shard": "00000", "fingerprint": "", "file": "00000.arrow"}
-    return ShardManifest.model_validate(values | {"file_bytes": 0} | counts)
+SHARD = ShardRef("preprocess", "00000")
 
 
 def test_records_are_rows_and_quarantined_ones() -> None:
-    check_balance(manifest(records=6, rows=3, quarantined=2, quarantined_before=1))
+    check_balance(SHARD, 6, 3, 3)
 
 
 @pytest.mark.parametrize("rows", [2, 4], ids=["one lost", "one twice"])
 def test_any_other_sum_is_a_bug(rows: int) -> None:
     with pytest.raises(AccountingError, match=r"preprocess/00000 began with 5 records.*Nothing was"):
-        check_balance(manifest(records=5, rows=rows, quarantined=2))
+        check_balance(SHARD, 5, rows, 2)
 
 
 def test_a_stage_that_loses_a_record_commits_nothing(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +37,8 @@ def test_a_stage_that_loses_a_record_commits_nothing(pipeline: Any, monkeypatch:
 
     with pytest.raises(AccountingError, match="began with 6 records but has 5 rows and 0"):
         run_stage(context, "preprocess", refs)
-    assert context.workspace.find_manifest(ShardRef("preprocess", "00000")) is None
+    assert context.workspace.find_manifest(SHARD) is None
+    assert not context.workspace.stage("preprocess").names()
 
 
 class TestMaxBadFraction:

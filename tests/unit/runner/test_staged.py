@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,8 @@ from airflow_provider_aiopt.exceptions import (
     SourceError,
     SpecError,
 )
-from airflow_provider_aiopt.runner.staged import run_stage
+from airflow_provider_aiopt.runner.staged import run_pipeline, run_stage
+from airflow_provider_aiopt.runner.streaming import run_streaming
 from airflow_provider_aiopt.telemetry.catalogue import STAGE_DURATION, STAGE_FAILURES
 from airflow_provider_aiopt.telemetry.reports import STAGES
 from airflow_provider_aiopt.telemetry.run_report import load_stage_reports
@@ -125,12 +127,24 @@ def test_a_shard_that_is_not_there_is_named(pipeline: Any, stage: str, ref: Shar
         run_stage(pipeline.context(), stage, [ref])
 
 
+@pytest.mark.parametrize("run", [run_pipeline, run_streaming])
+def test_a_shard_without_results_has_the_columns_of_the_others(pipeline: Any, run: Any) -> None:
+    pipeline.write_rows(("bad", 1), (1, 2))
+    context = pipeline.context(execution__shards=2)
+    run(context)
+
+    schemas = [pq.read_schema(path) for path in sorted((pipeline.folder / "work/run/results").iterdir())]
+    assert schemas[0] == schemas[1]
+    assert schemas[0].names == ["id", "uri", "sha256", "output"]
+
+
 def test_a_sink_gets_a_partition_per_run(pipeline: Any) -> None:
     sink = pipeline.folder / "sink"
     pipeline.run(sink__uri=str(sink), sink__compression="snappy")
 
-    assert pipeline.report().results_uri == f"{sink}/run_id=run"
-    assert sorted(path.name for path in (sink / "run_id=run").iterdir()) == ["00000.parquet"]
+    partition = "pipeline=pipeline/run_id=run"
+    assert pipeline.report().results_uri == f"{sink}/{partition}"
+    assert sorted(path.name for path in (sink / partition).iterdir()) == ["00000.parquet"]
     assert len(pipeline.results(pipeline.context(sink__uri=str(sink)))) == 6
 
 
