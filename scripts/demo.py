@@ -124,10 +124,10 @@ class Demo:
         self._console.print(line, soft_wrap=True)
 
     def _keep(self, airflow: LocalAirflow) -> None:
-        self._say(f"\nAirflow stays up at {airflow.url}")
-        self._say(f"Log in as {airflow.username} with the password {airflow.password}")
-        self._say("Press Ctrl-C here to stop it.")
         with contextlib.suppress(KeyboardInterrupt):
+            self._say(f"\nAirflow stays up at {airflow.url}")
+            self._say(f"Log in as {airflow.username} with the password {airflow.password}")
+            self._say("Press Ctrl-C here to stop it.")
             while True:
                 airflow.watch(3600)
 

@@ -48,7 +48,8 @@ def array_tensor(column: pa.Array) -> np.ndarray[Any, Any]:
         return np.asarray(column.to_numpy(zero_copy_only=False))
     if not len(column):
         shape = (0, *column.type.shape)
-        return np.empty(shape, dtype=column.type.value_type.to_pandas_dtype())
+        # Not the type's own to_pandas_dtype, which wants pandas.
+        return np.empty(shape, dtype=pa.array([], column.type.value_type).to_numpy().dtype)
     result: np.ndarray[Any, Any] = column.to_numpy_ndarray()
     return result
 
@@ -80,3 +81,25 @@ def drop_rows(batch: pa.RecordBatch, indices: Sequence[int]) -> pa.RecordBatch:
         return batch
     bad = set(indices)
     return batch.take(pa.array([index for index in range(batch.num_rows) if index not in bad], pa.int64()))
+
+
+def gather_rows(pieces: Sequence[pa.RecordBatch], places: Sequence[tuple[int, int]]) -> pa.RecordBatch:
+    """Return the rows at *places* in one batch; those that lie side by side in one piece are not copied.
+
+    :param pieces: batches of one schema
+    :param places: piece and row within it, at least one
+    """
+    import pyarrow as pa
+
+    runs: list[list[int]] = []  # piece, first row, length
+    for piece, row in places:
+        if runs and runs[-1][0] == piece and runs[-1][1] + runs[-1][2] == row:
+            runs[-1][2] += 1
+        else:
+            runs.append([piece, row, 1])
+    slices = [pieces[piece].slice(row, length) for piece, row, length in runs]
+    if len(slices) == 1:
+        return slices[0]
+    schema = slices[0].schema
+    columns = [pa.concat_arrays([part.column(number) for part in slices]) for number in range(len(schema))]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
