@@ -114,6 +114,20 @@ _model = st.builds(
         storage_options=storage_options,
     ),
 )
+_cache = st.one_of(
+    st.builds(
+        dict.__or__,
+        st.fixed_dictionaries({"uri": text.filter(lambda uri: "://" not in uri)}),
+        optional(max_bytes=positive),
+    ),
+    st.builds(
+        dict.__or__,
+        st.sampled_from(["redis://cache", "redis://cache:6379/1", "rediss://[::1]/0"]).map(
+            lambda uri: {"uri": uri}
+        ),
+        optional(ttl_s=positive),
+    ),
+)
 _rest = optional(
     name=st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,30}", fullmatch=True),
     postprocess=_postprocess,
@@ -130,6 +144,7 @@ _rest = optional(
         max_bad_fraction=st.floats(0, 1),
         resume=st.booleans(),
     ),
+    cache=st.none() | _cache,
 )
 
 specs: st.SearchStrategy[dict[str, Any]] = st.builds(

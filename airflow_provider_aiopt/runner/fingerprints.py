@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 
+from airflow_provider_aiopt import __version__
 from airflow_provider_aiopt.runtimes.files import ModelFiles, file_sha256, read_labels
 from airflow_provider_aiopt.spec.pipeline import PipelineSpec
 from airflow_provider_aiopt.spec.preprocess import TextPreprocessSpec
 from airflow_provider_aiopt.stages.choose import effective_postprocess, effective_preprocess
+from airflow_provider_aiopt.stages.transforms.base import Transform
 
 
 def stage_settings(spec: PipelineSpec, files: ModelFiles, stage: str) -> str:
@@ -31,6 +33,16 @@ def stage_settings(spec: PipelineSpec, files: ModelFiles, stage: str) -> str:
     sink = spec.sink.model_dump(mode="json", include={"uri", "compression"})
     labels = read_labels(spec.model, files) if postprocess.kind == "classification" else None
     return json.dumps([postprocess.model_dump(mode="json"), labels, sink])
+
+
+def cache_kind(spec: PipelineSpec, files: ModelFiles, transform: Transform) -> str:
+    """Return the digest of everything that a cached record's columns depend on, beside its payload.
+
+    :param files: the model's files
+    :param transform: what prepares the records
+    """
+    settings = stage_settings(spec, files, "preprocess")
+    return derived(settings, f"{__version__}\0{transform.version}")[:32]
 
 
 def derived(settings: str, given: str) -> str:

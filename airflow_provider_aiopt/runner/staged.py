@@ -10,6 +10,7 @@ from airflow_provider_aiopt.data.manifest import ShardRef
 from airflow_provider_aiopt.data.shards import shard_writer
 from airflow_provider_aiopt.exceptions import ShardError
 from airflow_provider_aiopt.runner.accounting import check_bad_fraction
+from airflow_provider_aiopt.runner.caching import preprocess_cache
 from airflow_provider_aiopt.runner.context import RunContext, StageOutcome
 from airflow_provider_aiopt.runner.fingerprints import stage_settings
 from airflow_provider_aiopt.runner.index import read_index
@@ -87,9 +88,11 @@ def _preprocess(
     files = find_model(context.spec.model, resolver=context.resolver)
 
     def make_stage() -> Stage:
+        transform = make_transform(context.spec, files)
         return PreprocessStage(
-            make_transform(context.spec, files),
+            transform,
             executor=ThreadPoolExecutor(context.workers, thread_name_prefix="aiopt-preprocess"),
+            cache=preprocess_cache(context.spec, files, transform, recorder.cache),
         )
 
     return _make_shards(context, recorder, files, make_stage, refs)

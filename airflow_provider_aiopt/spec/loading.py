@@ -19,7 +19,7 @@ from airflow_provider_aiopt.spec.pipeline import PipelineSpec
 SpecLike: TypeAlias = "PipelineSpec | Mapping[str, Any] | str | os.PathLike[str]"
 """A spec, its plain values, or the path of a YAML or JSON file that holds them."""
 
-_PATHS = (("source", "uri"), ("model", "uri"), ("model", "labels"), ("sink", "uri"))
+_PATHS = (("source", "uri"), ("model", "uri"), ("model", "labels"), ("sink", "uri"), ("cache", "uri"))
 
 
 def load_spec(value: SpecLike, *, overrides: Mapping[str, Any] | None = None) -> PipelineSpec:
@@ -94,7 +94,7 @@ def _anchored(spec: PipelineSpec, folder: Path, overridden: Collection[str]) -> 
     """Make the relative local paths that the file itself gave absolute."""
     changes: dict[str, dict[str, str]] = {}
     for section, key in _PATHS:
-        value = getattr(getattr(spec, section), key)
+        value = getattr(getattr(spec, section), key, None)  # an optional section may be absent
         if value and section not in overridden and f"{section}.{key}" not in overridden:
             changes.setdefault(section, {})[key] = _absolute(value, folder)
     return spec.model_copy(

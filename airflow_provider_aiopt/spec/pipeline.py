@@ -7,6 +7,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from airflow_provider_aiopt.spec.base import SpecModel
+from airflow_provider_aiopt.spec.cache import CacheSpec
 from airflow_provider_aiopt.spec.execution import ExecutionSpec
 from airflow_provider_aiopt.spec.model import ModelSpec
 from airflow_provider_aiopt.spec.postprocess import PostprocessSpec
@@ -27,6 +28,7 @@ class PipelineSpec(SpecModel):
     :param postprocess: how its output becomes results; default: what the model's card says
     :param sink: where the results go
     :param execution: how the work is cut
+    :param cache: where prepared records are kept for the next run; default: nowhere
     """
 
     name: str = Field(default="pipeline", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}$")
@@ -36,6 +38,7 @@ class PipelineSpec(SpecModel):
     postprocess: PostprocessSpec | None = None
     sink: SinkSpec = SinkSpec()
     execution: ExecutionSpec = ExecutionSpec()
+    cache: CacheSpec | None = None
 
     @model_validator(mode="after")
     def _source_fits_preprocess(self) -> Self:

@@ -100,6 +100,27 @@ STAGE_FAILURES = Metric(
     "1 where the stage raised, 0 where it did not, so that a rate is known from the first run on.",
     "ai_pipeline_stage_failures_total",
 )
+STAGE_CACHE_HITS = Metric(
+    "ai_pipeline.stage.cache_hits",
+    "counter",
+    "records",
+    "Records that the cache of prepared records knew, sent where one is used.",
+    "ai_pipeline_stage_cache_hits_total",
+)
+STAGE_CACHE_MISSES = Metric(
+    "ai_pipeline.stage.cache_misses",
+    "counter",
+    "records",
+    "Records that it did not know, sent where one is used.",
+    "ai_pipeline_stage_cache_misses_total",
+)
+STAGE_CACHE_ERRORS = Metric(
+    "ai_pipeline.stage.cache_errors",
+    "counter",
+    "errors",
+    "How often it failed, sent where one is used; it is off from then on, and the work goes on.",
+    "ai_pipeline_stage_cache_errors_total",
+)
 STAGE_ITEMS_PER_SECOND = Metric(
     "ai_pipeline.stage.items_per_second",
     "gauge",
@@ -146,6 +167,9 @@ CATALOGUE: tuple[Metric, ...] = (
     STAGE_BYTES_IN,
     STAGE_BYTES_OUT,
     STAGE_FAILURES,
+    STAGE_CACHE_HITS,
+    STAGE_CACHE_MISSES,
+    STAGE_CACHE_ERRORS,
     STAGE_ITEMS_PER_SECOND,
     STAGE_BATCH_SIZE,
     STAGE_PEAK_MEMORY,

@@ -32,6 +32,9 @@ CSV_COLUMNS: dict[str, Callable[[StageSummary], object]] = {
     "Bottleneck": lambda stage: int(stage.bottleneck),
     "Resumed": lambda stage: stage.resumed,
     "Failed": lambda stage: stage.failed,
+    "Cache_hits": lambda stage: stage.cache_hits,
+    "Cache_misses": lambda stage: stage.cache_misses,
+    "Cache_errors": lambda stage: stage.cache_errors,
 }
 """The columns in their order, which only ever grows at its end.
 

@@ -87,6 +87,10 @@ def _counters(report: StageReport) -> Iterator[tuple[Metric, int]]:
     yield catalogue.STAGE_BYTES_IN, report.bytes_in
     yield catalogue.STAGE_BYTES_OUT, report.bytes_out
     yield catalogue.STAGE_FAILURES, int(report.state == "failed")
+    if report.cache_hits or report.cache_misses or report.cache_errors:
+        yield catalogue.STAGE_CACHE_HITS, report.cache_hits
+        yield catalogue.STAGE_CACHE_MISSES, report.cache_misses
+        yield catalogue.STAGE_CACHE_ERRORS, report.cache_errors
 
 
 def _gauges(report: StageReport) -> Iterator[tuple[Metric, float]]:

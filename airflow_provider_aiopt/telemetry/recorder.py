@@ -13,6 +13,7 @@ from typing import Self
 
 from pydantic import JsonValue
 
+from airflow_provider_aiopt.data.cache.guard import CacheTally
 from airflow_provider_aiopt.telemetry.clock import Phase, StageClock
 from airflow_provider_aiopt.telemetry.reports import StageReport, TaskIdentity
 from airflow_provider_aiopt.telemetry.resources import ResourceUse
@@ -57,6 +58,7 @@ class StageRecorder:
         self.bytes_in = 0
         self.bytes_out = 0
         self.batch_sizes: Counter[int] = Counter()
+        self.cache = CacheTally()
         self.runtime: str | None = None
         self.details: dict[str, JsonValue] = {}
         self._today = today
@@ -106,6 +108,9 @@ class StageRecorder:
             bytes_in=self.bytes_in,
             bytes_out=self.bytes_out,
             batch_sizes=dict(sorted(self.batch_sizes.items())),
+            cache_hits=self.cache.hits,
+            cache_misses=self.cache.misses,
+            cache_errors=self.cache.errors,
             cpu_s=self._use.cpu_s,
             cpu_utilisation=self._use.utilisation(wall),
             peak_memory_bytes=self._use.peak_memory_bytes,

@@ -56,6 +56,9 @@ class StageReport(_Report):
     :param bytes_in: bytes read
     :param bytes_out: bytes written
     :param batch_sizes: how many batches there were of each size
+    :param cache_hits: records that the cache of prepared records knew, so that they were not decoded
+    :param cache_misses: records that it did not know; both are 0 where no cache is used
+    :param cache_errors: how often the cache failed; it is off from then on, and the work goes on
     :param cpu_s: CPU time of the process and its children, user and system
     :param cpu_utilisation: ``cpu_s / (wall_s * cores)``, 0 to 1
     :param gpu_utilisation: mean utilisation of the device, 0 to 1; None where no GPU was used
@@ -88,6 +91,9 @@ class StageReport(_Report):
     bytes_in: int = Field(default=0, ge=0)
     bytes_out: int = Field(default=0, ge=0)
     batch_sizes: dict[int, int] = Field(default_factory=dict)
+    cache_hits: int = Field(default=0, ge=0)
+    cache_misses: int = Field(default=0, ge=0)
+    cache_errors: int = Field(default=0, ge=0)
     cpu_s: float = Field(default=0.0, ge=0)
     cpu_utilisation: float = Field(default=0.0, ge=0)
     gpu_utilisation: float | None = None
@@ -143,6 +149,9 @@ class StageSummary(_Report):
     :param quarantined: records that the stage quarantined
     :param bytes_in: bytes read
     :param bytes_out: bytes written
+    :param cache_hits: sum over the tasks
+    :param cache_misses: sum over the tasks
+    :param cache_errors: sum over the tasks
     :param cpu_utilisation: mean over the tasks, weighted by wall time
     :param peak_memory_bytes: largest of the tasks
     :param scheduled_s: longest time that a task waited between scheduled and queued; None without Airflow
@@ -166,6 +175,9 @@ class StageSummary(_Report):
     quarantined: int
     bytes_in: int
     bytes_out: int
+    cache_hits: int = 0
+    cache_misses: int = 0
+    cache_errors: int = 0
     cpu_utilisation: float
     peak_memory_bytes: int
     scheduled_s: float | None = None

@@ -16,6 +16,7 @@ from typing import Self
 
 from pydantic import JsonValue
 
+from airflow_provider_aiopt.data.cache.guard import CacheTally
 from airflow_provider_aiopt.data.parallel import usable_cores
 from airflow_provider_aiopt.telemetry.recorder import utc_now
 from airflow_provider_aiopt.telemetry.reports import STAGES, StageReport, TaskIdentity
@@ -43,6 +44,7 @@ class StageTally:
     bytes_in: int = 0
     bytes_out: int = 0
     batch_sizes: Counter[int] = field(default_factory=Counter)
+    cache: CacheTally = field(default_factory=CacheTally)
     runtime: str | None = None
     details: dict[str, JsonValue] = field(default_factory=dict)
 
@@ -167,6 +169,9 @@ class StreamRecorder:
             bytes_in=tally.bytes_in,
             bytes_out=tally.bytes_out,
             batch_sizes=dict(sorted(tally.batch_sizes.items())),
+            cache_hits=tally.cache.hits,
+            cache_misses=tally.cache.misses,
+            cache_errors=tally.cache.errors,
             cpu_s=tally.cpu_s,
             cpu_utilisation=tally.cpu_s / (self._wall_s * usable_cores()) if self._wall_s else 0.0,
             peak_memory_bytes=self._use.peak_memory_bytes,

@@ -68,7 +68,20 @@ def _caption(report: RunReport) -> Text:
         )
     if report.overlapped:
         lines.append("The stages ran side by side: shares are of their busy times")
+    if cache := _cache(report):
+        lines.append(cache)
     return Text("\n".join(lines))
+
+
+def _cache(report: RunReport) -> str:
+    """Say how much of the run's input a cache knew: a line, since a column has no room in 80 characters."""
+    hits = sum(stage.cache_hits for stage in report.stages)
+    asked = hits + sum(stage.cache_misses for stage in report.stages)
+    errors = sum(stage.cache_errors for stage in report.stages)
+    if not asked + errors:
+        return ""
+    line = f"Cache: {units.count(hits)} of {units.count(asked)} records were known and not decoded"
+    return f"{line}; it failed {units.count(errors)}x and was off from then on" if errors else line
 
 
 def _queue(stage: StageSummary) -> str:

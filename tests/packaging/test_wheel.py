@@ -79,7 +79,7 @@ def test_entry_points(archive: zipfile.ZipFile) -> None:
 
 def test_extras_and_python(metadata: Message) -> None:
     extras = set(metadata.get_all("Provides-Extra", []))
-    assert {"cpu", "gpu", "text", "plot", "s3", "gcs", "kubernetes", "torch", "export"} <= extras
+    assert {"cpu", "gpu", "text", "plot", "s3", "gcs", "kubernetes", "redis", "torch", "export"} <= extras
     assert metadata["Requires-Python"] == ">=3.11"
     runtimes = [need for need in metadata.get_all("Requires-Dist", []) if need.startswith("onnxruntime")]
     assert all("extra ==" in need for need in runtimes), "no runtime is forced on anyone"

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 from airflow_provider_aiopt.data.parallel import SerialExecutor, map_ordered
 from airflow_provider_aiopt.data.source import Source
+from airflow_provider_aiopt.runner.caching import preprocess_cache
 from airflow_provider_aiopt.runner.context import RunContext
 from airflow_provider_aiopt.runner.streaming.plan import PlannedShard
 from airflow_provider_aiopt.runner.streaming.steps import StreamItem, StreamStep
@@ -56,7 +57,7 @@ class StreamEngine:
                     workers=self._workers,
                 )
             )
-            prepare, infer, finish = self._steps(model)
+            prepare, infer, finish = self._steps(model, stack)
             pool = self._threads(stack, self._workers, "aiopt-stream")
             items = self._read(reader, shards)
             if model.runtime.on_device:
@@ -77,11 +78,13 @@ class StreamEngine:
         recorder.stages["inference"].runtime = model.runtime.description
         return model
 
-    def _steps(self, model: LoadedModel) -> tuple[StreamStep, StreamStep, StreamStep]:
+    def _steps(self, model: LoadedModel, stack: ExitStack) -> tuple[StreamStep, StreamStep, StreamStep]:
         spec, recorder = self._context.spec, self._recorder
         transform, head = make_transform(spec, model.files), self._head
         shared = 1 if model.runtime.on_device else self._workers
-        prepare = PreprocessStage(transform, executor=SerialExecutor())
+        cache = preprocess_cache(spec, model.files, transform, recorder.stages["preprocess"].cache)
+        prepare = PreprocessStage(transform, executor=SerialExecutor(), cache=cache)
+        stack.callback(prepare.close)  # after the threads, which are entered later, have ended
         return (
             StreamStep("preprocess", prepare, recorder, lanes=self._workers),
             StreamStep("inference", InferenceStage(model.runtime, transform, head), recorder, lanes=shared),

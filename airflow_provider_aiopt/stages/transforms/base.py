@@ -17,6 +17,15 @@ if TYPE_CHECKING:
 class Transform(Protocol):
     """The two halves of preprocessing: one before, one after the batch is stored or handed on."""
 
+    @property
+    def version(self) -> str:
+        """What the prepared columns depend on beside payload and settings: our own code and its libraries.
+
+        Cached columns of another version are not used.  Raise the number in it when what :meth:`prepare`
+        makes of the same payload changes.
+        """
+        ...
+
     def prepare(
         self, payloads: Sequence[bytes], executor: Executor
     ) -> tuple[dict[str, pa.Array], dict[int, RecordError]]:

@@ -34,6 +34,14 @@ class ImageTransform:
     def __init__(self, spec: ImagePreprocessSpec) -> None:
         self._spec = spec
 
+    @property
+    def version(self) -> str:
+        """See :attr:`Transform.version`; decoders differ in the last bit from release to release."""
+        import PIL
+        from PIL import features
+
+        return f"image 1, Pillow {PIL.__version__}, libjpeg-turbo {features.version('libjpeg_turbo')}"
+
     def prepare(
         self, payloads: Sequence[bytes], executor: Executor
     ) -> tuple[dict[str, pa.Array], dict[int, RecordError]]:

@@ -32,6 +32,11 @@ class TabularTransform:
         self._spec = spec
         self._width = width
 
+    @property
+    def version(self) -> str:
+        """See :attr:`Transform.version`."""
+        return "tabular 1"
+
     def prepare(
         self,
         payloads: Sequence[bytes],

@@ -53,6 +53,13 @@ class TextTransform:
         self._tokenizer.enable_truncation(spec.max_length)
         self._tokenizer.no_padding()
 
+    @property
+    def version(self) -> str:
+        """See :attr:`Transform.version`."""
+        import tokenizers
+
+        return f"text 1, tokenizers {tokenizers.__version__}"
+
     def prepare(
         self,
         payloads: Sequence[bytes],

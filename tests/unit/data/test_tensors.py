@@ -10,6 +10,7 @@ from airflow_provider_aiopt.data.tensors import (
     IDENTITY_COLUMNS,
     array_tensor,
     drop_rows,
+    gather_rows,
     identity_schema,
     make_batch,
     ragged_array,
@@ -101,3 +102,23 @@ def test_dropping_nothing_changes_nothing() -> None:
     batch = identity(3)
 
     assert drop_rows(batch, []) is batch
+
+
+class TestGatherRows:
+    def pieces(self) -> list[pa.RecordBatch]:
+        values = np.arange(36, dtype=np.uint8).reshape(12, 3)
+        whole = pa.record_batch({"tensor": tensor_array(values), "number": tensor_array(values[:, 0].copy())})
+        return [whole.slice(0, 5), whole.slice(5)]
+
+    def test_rows_come_in_the_order_asked_for(self) -> None:
+        gathered = gather_rows(self.pieces(), [(1, 0), (0, 4), (0, 0), (0, 1), (1, 0)])
+
+        assert gathered.column("number").to_pylist() == [15, 12, 0, 3, 15]
+        assert array_tensor(gathered.column("tensor"))[:, 0].tolist() == [15, 12, 0, 3, 15]
+
+    def test_neighbours_are_not_copied(self) -> None:
+        pieces = self.pieces()
+        gathered = gather_rows(pieces, [(1, 2), (1, 3), (1, 4)])
+
+        assert np.shares_memory(array_tensor(gathered.column(0)), array_tensor(pieces[1].column(0)))
+        assert gathered.column("number").to_pylist() == [21, 24, 27]

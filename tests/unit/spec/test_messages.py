@@ -37,7 +37,7 @@ def test_every_fault_has_its_line() -> None:
 @pytest.mark.parametrize(
     ("sections", "said"),
     [
-        ({"sauce": {}}, "sauce: unknown key; did you mean 'source'? allowed: execution, model, name, "),
+        ({"sauce": {}}, "sauce: unknown key; did you mean 'source'? allowed: cache, execution, model, "),
         (
             {"source": {"uri": "x", "patern": "*"}},
             "source.patern: unknown key; did you mean 'pattern'? allowed: ",

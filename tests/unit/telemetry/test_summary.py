@@ -296,3 +296,13 @@ def test_any_reports_add_up(reports: list[StageReport], random: Random) -> None:
     assert known == [stage for stage in STAGES if stage in known]
     random.shuffle(reports)
     assert build_run_report(reports) == report
+
+
+def test_what_the_cache_did_is_summed_up() -> None:
+    reports = [
+        make_stage_report("preprocess", shard=shard, cache_hits=3, cache_misses=2, cache_errors=1)
+        for shard in ("00000", "00001")
+    ]
+    stage = build_run_report(reports).stages[0]
+
+    assert (stage.cache_hits, stage.cache_misses, stage.cache_errors) == (6, 4, 2)

@@ -87,3 +87,16 @@ def test_side_by_side_stages_say_what_the_shares_are_of() -> None:
 
 def test_a_run_of_no_duration_prints() -> None:
     assert "0 s" in printed(build_run_report([make_stage_report(wall_s=0)]))
+
+
+def test_what_a_cache_knew_is_said_where_one_was_used() -> None:
+    used, failed = (
+        " ".join(printed(build_run_report([make_stage_report("preprocess", **counts)])).split())
+        for counts in ({"cache_hits": 30, "cache_misses": 10}, {"cache_misses": 4, "cache_errors": 1})
+    )
+
+    assert "Cache" not in printed(whole_run())
+    assert used.endswith("Cache: 30 of 40 records were known and not decoded")
+    assert failed.endswith(
+        "Cache: 0 of 4 records were known and not decoded; it failed 1x and was off from then on"
+    )

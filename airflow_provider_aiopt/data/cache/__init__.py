@@ -1,0 +1,1 @@
+"""Prepared records kept for the next run, by their content: a local folder or a Redis."""
