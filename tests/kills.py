@@ -19,6 +19,7 @@ from airflow_provider_aiopt.cli.main import main
 
 _PRELOADED = [
     "airflow_provider_aiopt.runner.staged",
+    "airflow_provider_aiopt.runner.streaming",
     "fsspec.implementations.local",
     "numpy",
     "onnxruntime",

@@ -22,6 +22,7 @@ from airflow_provider_aiopt.data.workspace import Workspace
 from airflow_provider_aiopt.runner.context import RunContext
 from airflow_provider_aiopt.runner.results import results_folder
 from airflow_provider_aiopt.runner.staged import run_pipeline
+from airflow_provider_aiopt.runner.streaming import run_streaming
 from airflow_provider_aiopt.spec import load_spec
 from airflow_provider_aiopt.telemetry.run_report import load_run_report
 
@@ -66,10 +67,11 @@ class Outcome:
 
 
 class Site:
-    """A folder with photos, a model, a spec file and the runs over them."""
+    """A folder with photos, a model, a spec file and the runs over them, staged or streaming."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mode: str = "staged") -> None:
         self.folder = folder
+        self.mode = mode
         self.photos = folder / "photos"
         self.photos.mkdir()
         self.model = pixel_model(folder / "model.onnx")
@@ -101,7 +103,7 @@ class Site:
     def run(self, run_id: str = "run", **overrides: Any) -> Outcome:
         """Run all stages and account for every record."""
         context = self.context(run_id, **overrides)
-        run_pipeline(context)
+        (run_streaming if self.mode == "streaming" else run_pipeline)(context)
         return account(context.workspace.root, results_folder(context))
 
     def outcome(self, run_id: str = "run") -> Outcome:
@@ -114,7 +116,8 @@ class Site:
         path = self.folder / "spec.json"
         path.write_text(load_spec(self.spec).to_json(), encoding="utf-8")
         settings = [f"--set={key.replace('__', '.')}={value}" for key, value in overrides.items()]
-        return ["run", str(path), f"--work-dir={self.folder / 'runs'}", f"--run-id={run_id}", *settings]
+        where = [f"--work-dir={self.folder / 'runs'}", f"--run-id={run_id}"]
+        return ["run", str(path), f"--mode={self.mode}", *where, *settings]
 
 
 def account(workspace: Folder, results: Folder) -> Outcome:

@@ -9,9 +9,9 @@ from pipelines import Site
 from airflow_provider_aiopt.cli.main import main
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path)
+@pytest.fixture(params=["staged", "streaming"])
+def site(tmp_path: Path, request: pytest.FixtureRequest) -> Site:
+    return Site(tmp_path, request.param)
 
 
 @pytest.fixture

@@ -212,6 +212,7 @@ class TestStatsd:
         )
 
 
+@pytest.mark.parametrize("site", ["staged"], indirect=True)  # streaming writes too little to fill one
 class TestFullDisk:
     @pytest.fixture(autouse=True)
     def namespaces(self) -> None:

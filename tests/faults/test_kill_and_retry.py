@@ -23,10 +23,18 @@ SHARDS = 2
 SETTINGS: dict[str, Any] = {"execution__shards": SHARDS, "execution__workers": 1, "execution__batch_size": 2}
 
 
+IN_EITHER_MODE = pytest.mark.parametrize("mode", ["staged", "streaming"], indirect=True)
+
+
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def mode(request: pytest.FixtureRequest) -> str:
+    return getattr(request, "param", "staged")
+
+
+@pytest.fixture
+def site(tmp_path: Path, mode: str) -> Site:
     """Five good photos and a bad one, in either shard."""
-    site = Site(tmp_path)
+    site = Site(tmp_path, mode)
     site.add_plain(5)
     site.add("001.bad.png", b"no image")
     site.add("004.bad.png", b"")
@@ -61,11 +69,12 @@ def undisturbed(site: Site) -> tuple[Outcome, int]:
     return site.outcome("undisturbed"), len(notes.read_text().splitlines())
 
 
+@IN_EITHER_MODE
 def test_killed_before_any_change_to_any_file(site: Site) -> None:
     expected, changes = undisturbed(site)
     assert len(expected.rows) == 5
     assert len(expected.bad) == 2
-    assert changes > 12 * SHARDS
+    assert changes > {"staged": 12, "streaming": 5}[site.mode] * SHARDS
     moments = [(number, site.arguments(f"run-{number}", **SETTINGS)) for number in range(changes)]
 
     def kill_and_start_again(moment: tuple[int, list[str]]) -> None:
@@ -134,6 +143,7 @@ def test_a_killed_ingestion_keeps_to_its_first_listing(site: Site, file: str) ->
         assert len(outcome.rows) == 4
 
 
+@IN_EITHER_MODE
 def test_a_finished_run_lists_again(site: Site) -> None:
     site.run(**SETTINGS)
     site.add("005.png", Image.new("RGB", (9, 9)))
@@ -145,6 +155,7 @@ def test_a_finished_run_lists_again(site: Site) -> None:
     assert set(outcome.bad) == {"004.bad.png"}
 
 
+@IN_EITHER_MODE
 @pytest.mark.parametrize(("before", "after"), [(4, 2), (2, 4), (7, 1)])
 def test_another_number_of_shards_leaves_nothing_of_the_first(site: Site, before: int, after: int) -> None:
     expected = site.run(**SETTINGS | {"execution__shards": before})
@@ -155,6 +166,7 @@ def test_another_number_of_shards_leaves_nothing_of_the_first(site: Site, before
     assert results == [f"{number:05d}.parquet" for number in range(after)]
 
 
+@IN_EITHER_MODE
 def test_without_resume_everything_is_done_again(site: Site) -> None:
     expected = site.run(**SETTINGS)
     before = finished_shards(workspace(site))
