@@ -18,6 +18,7 @@
     │   ├── ModelIntegrityError (ValueError)   the file's sha256 is not the pinned one
     │   ├── ModelLoadError (RuntimeError)      the runtime cannot load the file
     │   ├── ModelRunError (RuntimeError)       the loaded model fails on a batch
+    │   │   └── DeviceOutOfMemoryError         ... because its memory does not hold the batch
     │   ├── ModelInputError (ValueError)       the prepared tensors do not fit the model
     │   ├── ModelOutputError (ValueError)      the model's output is not what the postprocessor needs
     │   ├── DeviceUnavailableError (RuntimeError)  the device asked for is not to be had
@@ -134,9 +135,13 @@ class ModelLoadError(ModelError, RuntimeError):
 
 
 class ModelRunError(ModelError, RuntimeError):
-    """The loaded model fails on a batch; for want of memory, another attempt may succeed."""
+    """The loaded model fails on a batch; another attempt, when less else runs, may succeed."""
 
     retryable = True
+
+
+class DeviceOutOfMemoryError(ModelRunError):
+    """The device's memory does not hold a batch; inference halves the batch and goes on while it can."""
 
 
 class ModelInputError(ModelError, ValueError):

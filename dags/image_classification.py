@@ -76,7 +76,7 @@ with DAG(
             minLength=1,
             description="builtin:NAME, an .onnx file or a model folder",
         ),
-        "device": Param("auto", type="string", enum=["auto", "cpu", "cuda"]),
+        "device": Param("auto", type="string", enum=["auto", "cpu", "cuda", "tensorrt"]),
         "shards": Param(
             int_option("shards"),
             type="integer",

@@ -69,7 +69,7 @@ with DAG(
             minLength=1,
             description="Model folder made with: aiopt model export minilm-l6-v2",
         ),
-        "device": Param("auto", type="string", enum=["auto", "cpu", "cuda"]),
+        "device": Param("auto", type="string", enum=["auto", "cpu", "cuda", "tensorrt"]),
         "shards": Param(int_option("shards"), type="integer", minimum=1, maximum=int_option("max_shards")),
         "batch_size": Param(32, type="integer", minimum=1, description="Texts per inference call"),
     },

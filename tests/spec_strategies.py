@@ -102,12 +102,28 @@ _postprocess = st.one_of(
     ),
     section({"kind": "raw"}, **_output),
 )
+_runtime = st.one_of(
+    section(
+        {"uri": "model.onnx", "runtime": "onnxruntime"},
+        device=st.sampled_from(["auto", "cpu", "cuda", "tensorrt"]),
+    ),
+    section(
+        {"uri": "model.pt2", "runtime": "torch"},
+        device=st.sampled_from(["auto", "cpu", "cuda"]),
+        torch=optional(
+            autocast=st.sampled_from([None, "bfloat16", "float16"]),
+            channels_last=st.booleans(),
+            compile=st.booleans(),
+            input_dtype=st.sampled_from(["float32", "int64"]),
+        ),
+    ),
+    text.filter(lambda uri: not uri.startswith("builtin:") and "." not in uri).map(lambda uri: {"uri": uri}),
+)
 _model = st.builds(
     dict.__or__,
-    st.fixed_dictionaries({"uri": text.filter(lambda uri: not uri.startswith("builtin:"))}),
+    _runtime,
     optional(
         sha256=st.none() | sha256,
-        device=st.sampled_from(["auto", "cpu", "cuda"]),
         threads=st.none() | positive,
         labels=maybe_text,
         connection=maybe_text,
@@ -128,6 +144,22 @@ _cache = st.one_of(
         optional(ttl_s=positive),
     ),
 )
+
+
+@st.composite
+def _batching(draw: st.DrawFn) -> dict[str, Any]:
+    sizes = draw(st.lists(positive, max_size=3, unique=True).map(sorted))
+    most = sizes[-1] if sizes else draw(positive)
+    if draw(st.booleans()):
+        return (
+            {"batch_size": most, "batching": {"pad_to": sizes}}
+            if sizes
+            else draw(optional(batch_size=positive))
+        )
+    bounds = draw(optional(max_latency_ms=st.none() | above_zero, max_bytes=st.none() | positive))
+    return {"batch_size": "auto", "batching": {"pad_to": sizes, "max_batch_size": most, **bounds}}
+
+
 _rest = optional(
     name=st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,30}", fullmatch=True),
     postprocess=_postprocess,
@@ -137,12 +169,15 @@ _rest = optional(
         connection=maybe_text,
         storage_options=storage_options,
     ),
-    execution=optional(
-        shards=st.integers(1, 99_999),
-        batch_size=positive,
-        workers=st.none() | positive,
-        max_bad_fraction=st.floats(0, 1),
-        resume=st.booleans(),
+    execution=st.builds(
+        dict.__or__,
+        _batching(),
+        optional(
+            shards=st.integers(1, 99_999),
+            workers=st.none() | positive,
+            max_bad_fraction=st.floats(0, 1),
+            resume=st.booleans(),
+        ),
     ),
     cache=st.none() | _cache,
 )

@@ -29,7 +29,9 @@ def stage_settings(spec: PipelineSpec, files: ModelFiles, stage: str) -> str:
     if stage == "inference":
         # What of the output is kept is decided beside the model; how it becomes a result is not.
         kept = postprocess.model_dump(include={"kind", "pooling", "output"})
-        return json.dumps([files.sha256, spec.model.runtime, spec.model.device, preprocess, kept])
+        model = spec.model
+        precision = [model.torch.autocast] if model.torch.autocast else []
+        return json.dumps([files.sha256, model.runtime, model.device, preprocess, kept, *precision])
     sink = spec.sink.model_dump(mode="json", include={"uri", "compression"})
     labels = read_labels(spec.model, files) if postprocess.kind == "classification" else None
     return json.dumps([postprocess.model_dump(mode="json"), labels, sink])

@@ -31,7 +31,7 @@ def ingest(context: RunContext, recorder: StageRecorder) -> tuple[ShardRef, ...]
     with recorder.phase("wait_input"):
         source = open_source(folder, context.spec.source, resolver=context.resolver)
         records = source.count()
-    with IngestStage(source, batch_rows=context.spec.execution.batch_size, workers=context.workers) as stage:
+    with IngestStage(source, batch_rows=context.spec.execution.batch_rows, workers=context.workers) as stage:
         runner = _IngestRunner(context, recorder, source, stage)
         cuts = cut_evenly(records, context.spec.execution.shards)
         refs = tuple(runner.run(shard_name(number), bounds) for number, bounds in enumerate(cuts))

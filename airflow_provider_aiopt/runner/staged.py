@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 
 from airflow_provider_aiopt.data.manifest import ShardRef
@@ -20,7 +21,7 @@ from airflow_provider_aiopt.runner.stage import ShardRunner
 from airflow_provider_aiopt.runtimes.files import ModelFiles, find_model
 from airflow_provider_aiopt.runtimes.loading import load_model
 from airflow_provider_aiopt.stages.base import Stage
-from airflow_provider_aiopt.stages.choose import make_head, make_transform
+from airflow_provider_aiopt.stages.choose import make_batcher, make_head, make_transform
 from airflow_provider_aiopt.stages.inference import InferenceStage
 from airflow_provider_aiopt.stages.postprocess import PostprocessStage
 from airflow_provider_aiopt.stages.preprocess import PreprocessStage
@@ -106,12 +107,18 @@ def _inference(
 
     def make_stage() -> Stage:
         with recorder.phase("model_load"):
-            model = load_model(spec.model, resolver=context.resolver)
+            model = load_model(spec.model, resolver=context.resolver, batch_sizes=spec.execution.call_sizes)
         recorder.runtime = model.runtime.description
-        return InferenceStage(model.runtime, make_transform(spec, model.files), make_head(spec, model.files))
+        if model.runtime.fallback:
+            recorder.details["device_fallback"] = model.runtime.fallback
+        batcher = make_batcher(spec.execution, model.runtime)
+        at_end.callback(lambda: recorder.details.update(batching=batcher.facts()))
+        transform, head = make_transform(spec, model.files), make_head(spec, model.files)
+        return InferenceStage(model.runtime, transform, head, batcher)
 
     recorder.details["model_sha256"] = files.sha256
-    return _make_shards(context, recorder, files, make_stage, refs)
+    with ExitStack() as at_end:
+        return _make_shards(context, recorder, files, make_stage, refs)
 
 
 def _postprocess(

@@ -20,15 +20,18 @@ class TensorInfo:
 
     :param name: its name
     :param dtype: numpy's name of its element type
-    :param shape: its axes; None where an axis may have any length
+    :param shape: its axes; None where an axis may have any length, and for all of it where the file does not
+        say
     """
 
     name: str
     dtype: str
-    shape: tuple[int | None, ...]
+    shape: tuple[int | None, ...] | None
 
     def __str__(self) -> str:
         """Return for example ``image float32 [?, 3, 224, 224]``."""
+        if self.shape is None:
+            return f"{self.name} {self.dtype} [...]"
         axes = ", ".join("?" if axis is None else str(axis) for axis in self.shape)
         return f"{self.name} {self.dtype} [{axes}]"
 
@@ -56,12 +59,18 @@ class ModelRuntime(Protocol):
         """Whether the model runs on a device of its own, so that the cores are free meanwhile."""
         ...
 
+    @property
+    def fallback(self) -> str | None:
+        """Why ``device: auto`` took no GPU; None where it did, or where the device was asked for."""
+        ...
+
     def run(self, feeds: Tensors) -> dict[str, np.ndarray[Any, Any]]:
         """Run one batch.
 
         :param feeds: a tensor for each input, the first axis being the batch
         :returns: a tensor for each output by name
-        :raises ModelRunError: if the model fails on it
+        :raises DeviceOutOfMemoryError: if the device's memory does not hold it
+        :raises ModelRunError: if the model fails on it otherwise
         """
         ...
 
@@ -104,7 +113,9 @@ def check_feeds(inputs: Sequence[TensorInfo], feeds: Tensors) -> None:
             )
 
 
-def _fits(expected: Sequence[int | None], actual: Sequence[int]) -> bool:
+def _fits(expected: Sequence[int | None] | None, actual: Sequence[int]) -> bool:
+    if expected is None:
+        return True
     return len(expected) == len(actual) and all(
         want is None or want == have for want, have in zip(expected, actual, strict=True)
     )

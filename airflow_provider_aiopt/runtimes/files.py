@@ -10,7 +10,9 @@ from pathlib import Path
 from airflow_provider_aiopt.data.folder import FileSystemResolver, Folder, resolve_filesystem
 from airflow_provider_aiopt.exceptions import ModelIntegrityError, ModelLoadError, ModelNotFoundError
 from airflow_provider_aiopt.spec.card import CARD_FILE, ModelCard, parse_card
-from airflow_provider_aiopt.spec.model import BUILTIN_SCHEME, ModelSpec
+from airflow_provider_aiopt.spec.model import BUILTIN_SCHEME, RUNTIME_FILES, ModelSpec
+
+_ENDINGS = tuple(ending for endings in RUNTIME_FILES.values() for ending in endings)
 
 BUILTIN_MODELS = Path(__file__).resolve().parent.parent / "models"
 
@@ -54,8 +56,8 @@ def find_model(spec: ModelSpec, *, resolver: FileSystemResolver = resolve_filesy
     name = named or (card.file if card else None)
     if name is None:
         raise ModelNotFoundError(
-            f"The model {spec.uri} is no .onnx file and no model folder: it has no {CARD_FILE}. "
-            "Give the .onnx file itself, or make a folder with: aiopt model export"
+            f"The model {spec.uri} is no model file ({', '.join(_ENDINGS)}) and no model folder: it has "
+            f"no {CARD_FILE}. Give the model file itself, or make a folder with: aiopt model export"
         )
     file = _local_copy(folder, name, spec.uri)
     digest = file_sha256(file)
@@ -110,7 +112,7 @@ def _locate(spec: ModelSpec, resolver: FileSystemResolver) -> tuple[Folder, str 
             )
         return Folder.open(str(BUILTIN_MODELS / name.replace("-", "_"))), None
     uri = spec.uri.rstrip("/")
-    file = uri.rpartition("/")[2] if uri.endswith(".onnx") else None
+    file = uri.rpartition("/")[2] if uri.endswith(_ENDINGS) else None
     if file:
         uri = uri.removesuffix(file).rstrip("/") or "."
     folder = Folder.open(
@@ -135,12 +137,13 @@ def _local_copy(folder: Folder, name: str, uri: str) -> Path:
     if version is None:
         raise ModelNotFoundError(f"The model {uri} has no file {folder.uri_of(name)}. Correct model.uri")
     key = hashlib.sha256(f"{folder.uri_of(name)}\0{version}".encode()).hexdigest()[:16]
-    copy = _cache_dir() / "models" / key / name
+    copy = cache_dir() / "models" / key / name
     if not version or not copy.is_file():
         folder.download(name, copy)
     return copy
 
 
-def _cache_dir() -> Path:
+def cache_dir() -> Path:
+    """Return the folder of what can be made again: ``AIOPT_CACHE_DIR``, else the user's cache."""
     base = os.environ.get("AIOPT_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
     return Path(base) / "aiopt" if base else Path.home() / ".cache" / "aiopt"

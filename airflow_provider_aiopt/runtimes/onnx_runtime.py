@@ -1,8 +1,8 @@
-"""ONNX Runtime on the CPU or on CUDA."""
+"""ONNX Runtime on the CPU, on CUDA or on TensorRT."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +11,24 @@ from airflow_provider_aiopt.exceptions import (
     DeviceUnavailableError,
     MissingExtraError,
     ModelLoadError,
-    ModelRunError,
 )
 from airflow_provider_aiopt.runtimes.base import TensorInfo
+from airflow_provider_aiopt.runtimes.failures import run_error
+from airflow_provider_aiopt.runtimes.files import cache_dir, file_sha256
+from airflow_provider_aiopt.runtimes.io_binding import BoundSession
+from airflow_provider_aiopt.runtimes.tensorrt import (
+    EngineRequest,
+    compute_capability,
+    load_libraries,
+    tensorrt_options,
+)
 
 if TYPE_CHECKING:
     import numpy as np
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
+TENSORRT = "TensorrtExecutionProvider"
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -37,87 +46,133 @@ class OnnxRuntime:
     """An ONNX Runtime session whose execution provider is what was asked for.
 
     :param file: the ``.onnx`` file
-    :param device: ``cpu``, ``cuda``, or ``auto`` for CUDA where it loads and else the CPU
+    :param device: ``cpu``, ``cuda``, ``tensorrt``, or ``auto`` for CUDA where it loads and else the CPU
     :param threads: threads of one call; default one for each core that the process may use
+    :param engines: what TensorRT builds its engines of; needed for ``tensorrt``
     :raises MissingExtraError: if ONNX Runtime is not installed
     :raises ModelLoadError: if it cannot load the file
-    :raises DeviceUnavailableError: if *device* is ``cuda`` and CUDA does not load
+    :raises DeviceUnavailableError: if *device* is ``cuda`` or ``tensorrt`` and does not load
     """
 
-    def __init__(self, file: Path, *, device: str = "auto", threads: int | None = None) -> None:
-        self._session = _open_session(file, device=device, threads=threads or usable_cores())
+    def __init__(
+        self,
+        file: Path,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        engines: EngineRequest | None = None,
+    ) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise MissingExtraError("onnxruntime", "cpu", "Running an ONNX model") from error
+        providers = _providers(onnxruntime, device, file, engines)
+        self._session = _open_session(onnxruntime, file, providers, threads or usable_cores())
+        self._provider: str = self._session.get_providers()[0]
+        _check_loaded(device, self._provider)
         self.inputs = tuple(_info(value) for value in self._session.get_inputs())
         self.outputs = tuple(_info(value) for value in self._session.get_outputs())
+        self.fallback = _fallback(onnxruntime, device, self._provider)
+        self._run = (
+            BoundSession(self._session, onnxruntime.OrtValue, "cuda").run
+            if self.on_device
+            else self._session.run
+        )
 
     @property
     def description(self) -> str:
         """The runtime, its version and the provider that really loaded."""
         import onnxruntime
 
-        return f"onnxruntime {onnxruntime.__version__} {self._session.get_providers()[0]}"
+        return f"onnxruntime {onnxruntime.__version__} {self._provider}"
 
     @property
     def on_device(self) -> bool:
-        """Whether CUDA loaded."""
-        return bool(self._session.get_providers()[0] == CUDA)
+        """Whether CUDA or TensorRT loaded."""
+        return self._provider != CPU
 
     def run(self, feeds: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
         """Run one batch; see :meth:`ModelRuntime.run`."""
         names = [info.name for info in self.outputs]
         wanted = {info.name: feeds[info.name] for info in self.inputs}
         try:
-            values = self._session.run(names, wanted)
+            values = self._run(names, wanted)
         except Exception as error:  # the runtime raises a class of its own for each fault
-            shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in wanted.items())
-            raise ModelRunError(
-                f"ONNX Runtime failed on a batch of {shapes}: {' '.join(str(error).split())}. If memory ran "
-                "out lower execution.batch_size; if the shape is at fault export the model with a dynamic "
-                "batch axis"
-            ) from error
+            raise run_error("ONNX Runtime", error, wanted) from error
         return dict(zip(names, values, strict=True))
 
 
-def _open_session(file: Path, *, device: str, threads: int) -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise MissingExtraError("onnxruntime", "cpu", "Running an ONNX model") from error
+def _open_session(onnxruntime: Any, file: Path, providers: Sequence[Any], threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    # A thread that spins between two operators takes a core from decoding and makes no call shorter:
+    # docs/performance.md has the measurements.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # warnings about providers are this module's to give
-    providers = _providers(onnxruntime, device)
     try:
-        session = onnxruntime.InferenceSession(str(file), options, providers=providers)
+        return onnxruntime.InferenceSession(str(file), options, providers=list(providers))
     except Exception as error:  # the runtime raises a class of its own for each fault
         raise ModelLoadError(f"ONNX Runtime cannot load {file}: {' '.join(str(error).split())}") from error
-    loaded = session.get_providers()[0]
-    if device == "cuda" and loaded != CUDA:
-        raise DeviceUnavailableError(
-            f"model.device is 'cuda', but ONNX Runtime loaded {loaded}. {_CUDA_REMEDY}"
-        )
-    return session
 
 
-_CUDA_REMEDY = (
+_REMEDY = (
     "Install airflow-provider-aiopt[gpu] without onnxruntime beside it (pip uninstall onnxruntime "
     "onnxruntime-gpu, then install the one), check the driver with nvidia-smi, or set model.device to "
     "'auto' or 'cpu'"
 )
+_NEEDED = {"cuda": CUDA, "tensorrt": TENSORRT}
 
 
-def _providers(onnxruntime: Any, device: str) -> list[str]:
+def _providers(
+    onnxruntime: Any, device: str, file: Path, engines: EngineRequest | None
+) -> list[str | tuple[str, dict[str, Any]]]:
     """Return the providers to try in order; nothing is left to the runtime's own preference."""
-    if device == "cpu":
-        return [CPU]
-    if CUDA in onnxruntime.get_available_providers():
-        onnxruntime.preload_dlls()
-        return [CUDA, CPU]
-    if device == "cuda":
+    available = onnxruntime.get_available_providers()
+    needed = _NEEDED.get(device)
+    if needed and needed not in available:
         raise DeviceUnavailableError(
-            "model.device is 'cuda', but this build of ONNX Runtime has only "
-            f"{', '.join(onnxruntime.get_available_providers())}. {_CUDA_REMEDY}"
+            f"model.device is {device!r}, but this build of ONNX Runtime has only {', '.join(available)}. "
+            f"{_REMEDY}"
         )
-    return [CPU]
+    if device == "cpu" or CUDA not in available:
+        return [CPU]
+    onnxruntime.preload_dlls()
+    if device != "tensorrt":
+        return [CUDA, CPU]
+    load_libraries()
+    options = _engine_options(onnxruntime, file, engines or EngineRequest(file_sha256(file)))
+    return [(TENSORRT, options), CUDA, CPU]  # what TensorRT does not know of the graph runs on CUDA
+
+
+def _engine_options(onnxruntime: Any, file: Path, engines: EngineRequest) -> dict[str, Any]:
+    # The profile names the inputs, which only a session knows.
+    inputs = _open_session(onnxruntime, file, [CPU], 1).get_inputs()
+    options = tensorrt_options(
+        engines,
+        [_info(value) for value in inputs],
+        version=onnxruntime.__version__,
+        capability=compute_capability(),
+        cache=cache_dir() / "tensorrt",
+    )
+    Path(options["trt_engine_cache_path"]).mkdir(parents=True, exist_ok=True)
+    return options
+
+
+def _check_loaded(device: str, loaded: str) -> None:
+    """Check that what was asked for loaded: the runtime goes on without a provider that does not load."""
+    if _NEEDED.get(device, loaded) != loaded:
+        libraries = " Install TensorRT's libraries." if device == "tensorrt" else ""
+        raise DeviceUnavailableError(
+            f"model.device is {device!r}, but ONNX Runtime loaded {loaded}.{libraries} {_REMEDY}"
+        )
+
+
+def _fallback(onnxruntime: Any, device: str, loaded: str) -> str | None:
+    if device != "auto" or loaded != CPU:
+        return None
+    if CUDA in onnxruntime.get_available_providers():
+        return f"ONNX Runtime {onnxruntime.__version__} is built for CUDA but could not load it"
+    return f"ONNX Runtime {onnxruntime.__version__} is built without CUDA"
 
 
 def _info(value: Any) -> TensorInfo:

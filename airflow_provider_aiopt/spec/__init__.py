@@ -1,7 +1,7 @@
 """What a user declares: the pipeline spec and the model card, as frozen models with a JSON Schema."""
 
 from airflow_provider_aiopt.spec.cache import CacheSpec
-from airflow_provider_aiopt.spec.execution import ExecutionSpec
+from airflow_provider_aiopt.spec.execution import BatchingSpec, ExecutionSpec
 from airflow_provider_aiopt.spec.loading import load_spec, spec_json_schema
 from airflow_provider_aiopt.spec.model import ModelSpec
 from airflow_provider_aiopt.spec.pipeline import PipelineSpec
@@ -21,6 +21,7 @@ from airflow_provider_aiopt.spec.sink import SinkSpec
 from airflow_provider_aiopt.spec.source import SourceSpec
 
 __all__ = [
+    "BatchingSpec",
     "CacheSpec",
     "ClassificationSpec",
     "EmbeddingSpec",

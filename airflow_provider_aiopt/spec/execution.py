@@ -2,16 +2,62 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
 from airflow_provider_aiopt.spec.base import SpecModel
+
+AUTO = "auto"
+
+
+def _size_or_auto(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    """Say once what is allowed; pydantic would complain of each member of the union."""
+    try:
+        return handler(value)
+    except ValidationError:
+        found = f"{value!r:.80}" if isinstance(value, str | int | float) else "a value"
+        raise ValueError(
+            f"found {found} ({type(value).__name__}); must be a whole number, 1 or more, or 'auto'"
+        ) from None
+
+
+BatchSize = Annotated[Annotated[int, Field(ge=1)] | Literal["auto"], WrapValidator(_size_or_auto)]
+"""Records per inference call, or ``auto``."""
+
+
+class BatchingSpec(SpecModel):
+    """How inference cuts batches into calls of the model.
+
+    :param pad_to: rows that calls are padded to, ascending; a call takes the smallest that holds its records.
+        For devices that tune themselves anew for each shape, as CUDA and TensorRT do.  Empty: no padding
+    :param max_batch_size: with ``batch_size: auto``, the most records per call
+    :param max_latency_ms: with ``batch_size: auto``, milliseconds that one call may take
+    :param max_bytes: with ``batch_size: auto``, bytes that the input and output tensors of one call may have
+    """
+
+    pad_to: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    max_batch_size: int = Field(default=64, ge=1)
+    max_latency_ms: float | None = Field(default=None, gt=0)
+    max_bytes: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _sizes_ascend(self) -> Self:
+        if list(self.pad_to) != sorted(set(self.pad_to)):
+            raise ValueError(
+                f"pad_to must ascend, each size once; found {list(self.pad_to)}. "
+                f"Write {sorted(set(self.pad_to))}"
+            )
+        return self
 
 
 class ExecutionSpec(SpecModel):
     """Sizes and limits of a run.
 
     :param shards: parts that the records are split into; in Airflow each becomes one mapped task per stage
-    :param batch_size: records per inference call
+    :param batch_size: records per inference call; ``auto`` measures a few sizes as inference begins and takes
+        the smallest that is about as fast as the best.  Results do not depend on it
+    :param batching: how inference cuts batches into calls
     :param workers: threads that read and decode side by side; default: one for each core that the process
         may use
     :param max_bytes_in_flight: bytes of records that streaming holds at once, beside its batches' tensors
@@ -20,8 +66,36 @@ class ExecutionSpec(SpecModel):
     """
 
     shards: int = Field(default=1, ge=1, le=99_999)
-    batch_size: int = Field(default=32, ge=1)
+    batch_size: BatchSize = 32
+    batching: BatchingSpec = BatchingSpec()
     workers: int | None = Field(default=None, ge=1)
     max_bytes_in_flight: int = Field(default=256 * 1024 * 1024, ge=1)
     max_bad_fraction: float = Field(default=1.0, ge=0, le=1)
     resume: bool = True
+
+    @property
+    def batch_rows(self) -> int:
+        """Records of one batch between the stages; what ``auto`` finds does not change it."""
+        return self.batching.max_batch_size if self.batch_size == "auto" else self.batch_size
+
+    @property
+    def call_sizes(self) -> tuple[int, ...]:
+        """Rows that full calls of the model have, ascending."""
+        return self.batching.pad_to or (self.batch_rows,)
+
+    @model_validator(mode="after")
+    def _batching_fits_batch_size(self) -> Self:
+        batching = self.batching
+        for key in ("max_latency_ms", "max_bytes"):
+            if self.batch_size != AUTO and getattr(batching, key) is not None:
+                raise ValueError(
+                    f"batching.{key} bounds what batch_size 'auto' may choose, but batch_size is "
+                    f"{self.batch_size}. Set batch_size to 'auto', or leave {key} out"
+                )
+        if batching.pad_to and batching.pad_to[-1] != self.batch_rows:
+            key = "batching.max_batch_size" if self.batch_size == AUTO else "batch_size"
+            raise ValueError(
+                f"the largest of batching.pad_to is {batching.pad_to[-1]}, but {key} is {self.batch_rows}. "
+                "Make them equal: full batches are then padded to their own size"
+            )
+        return self

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import cast
 
 from airflow_provider_aiopt.exceptions import SpecError
+from airflow_provider_aiopt.runtimes.base import ModelRuntime
 from airflow_provider_aiopt.runtimes.files import ModelFiles, read_labels
+from airflow_provider_aiopt.spec.execution import AUTO, ExecutionSpec
 from airflow_provider_aiopt.spec.loading import load_spec
 from airflow_provider_aiopt.spec.pipeline import PipelineSpec
 from airflow_provider_aiopt.spec.postprocess import (
@@ -15,6 +17,15 @@ from airflow_provider_aiopt.spec.postprocess import (
     RawOutputSpec,
 )
 from airflow_provider_aiopt.spec.preprocess import ImagePreprocessSpec, PreprocessSpec, TextPreprocessSpec
+from airflow_provider_aiopt.stages.batching.batcher import Batcher
+from airflow_provider_aiopt.stages.batching.knee import KneeSearch, doubling_sizes
+from airflow_provider_aiopt.stages.batching.policies import (
+    BatchPolicy,
+    BucketedBatching,
+    FixedBatching,
+    ModelBatching,
+    fixed_rows,
+)
 from airflow_provider_aiopt.stages.outputs.base import OutputHead
 from airflow_provider_aiopt.stages.outputs.classification import ClassificationHead
 from airflow_provider_aiopt.stages.outputs.vectors import EmbeddingHead, RawHead
@@ -67,3 +78,23 @@ def make_head(spec: PipelineSpec, files: ModelFiles) -> OutputHead:
     if isinstance(settings, ClassificationSpec):
         return ClassificationHead(settings, read_labels(spec.model, files))
     return EmbeddingHead(settings) if isinstance(settings, EmbeddingSpec) else RawHead(settings)
+
+
+def make_batcher(spec: ExecutionSpec, runtime: ModelRuntime) -> Batcher:
+    """Build what cuts batches into calls; a model with a batch axis of fixed length allows one size only."""
+    rows = fixed_rows(runtime.inputs)
+    if rows is not None:
+        return Batcher(ModelBatching(rows))
+    batching = spec.batching
+    policy: BatchPolicy = (
+        BucketedBatching(batching.pad_to) if batching.pad_to else FixedBatching(spec.batch_rows)
+    )
+    if spec.batch_size != AUTO:
+        return Batcher(policy)
+    latency = batching.max_latency_ms
+    search = KneeSearch(
+        batching.pad_to or doubling_sizes(spec.batch_rows),
+        max_latency_s=None if latency is None else latency / 1000,
+        max_bytes=batching.max_bytes,
+    )
+    return Batcher(policy, search)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_aiopt.data.tensors import drop_rows, make_batch, tensor_array
 from airflow_provider_aiopt.exceptions import NonFiniteOutputError, RecordError
 from airflow_provider_aiopt.runtimes.base import ModelRuntime, check_feeds
 from airflow_provider_aiopt.stages.base import StageOutput, bad_records
+from airflow_provider_aiopt.stages.batching.batcher import Batcher
+from airflow_provider_aiopt.stages.batching.padding import pad_rows, trim_rows
+from airflow_provider_aiopt.stages.batching.policies import Cut
 from airflow_provider_aiopt.stages.outputs.base import OutputHead
 from airflow_provider_aiopt.stages.transforms.base import Transform
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
 
 NAME = "inference"
@@ -24,24 +28,28 @@ class InferenceStage:
     :param runtime: the loaded model
     :param transform: builds the model's input tensors
     :param head: reduces the model's outputs
+    :param batcher: cuts batches into calls of the model
     """
 
-    def __init__(self, runtime: ModelRuntime, transform: Transform, head: OutputHead) -> None:
+    def __init__(
+        self, runtime: ModelRuntime, transform: Transform, head: OutputHead, batcher: Batcher
+    ) -> None:
         self._runtime = runtime
         self._transform = transform
         self._head = head
+        self._batcher = batcher
 
     def process(self, batch: pa.RecordBatch) -> StageOutput:
         """Run the model on one batch; records for which it answers NaN or infinity are bad.
 
         :raises ModelInputError: if the tensors do not fit the model
         :raises ModelOutputError: if its output does not fit the head
+        :raises DeviceOutOfMemoryError: if the device's memory does not even hold the smallest call
         """
         import numpy as np
 
-        feeds = self._transform.feeds(batch, self._runtime.inputs)
-        check_feeds(self._runtime.inputs, feeds)
-        reduced = self._head.reduce(self._runtime.run(feeds), feeds)
+        parts = self._batcher.run(batch.num_rows, lambda cut: self._call(batch, cut))
+        reduced = parts[0] if len(parts) == 1 else np.concatenate(parts)
         finite = np.isfinite(reduced).all(axis=1)
         errors: dict[int, RecordError] = {
             int(row): NonFiniteOutputError(
@@ -53,6 +61,15 @@ class InferenceStage:
         good = drop_rows(batch, list(errors))
         values = reduced if finite.all() else reduced[finite]
         return StageOutput(make_batch(good, {OUTPUT: tensor_array(values)}), bad_records(NAME, batch, errors))
+
+    def _call(self, batch: pa.RecordBatch, cut: Cut) -> tuple[np.ndarray[Any, Any], int]:
+        """Return the reduced outputs of the rows of *cut*, and the bytes of the call's tensors."""
+        feeds = self._transform.feeds(batch.slice(cut.start, cut.rows), self._runtime.inputs)
+        padded = pad_rows(feeds, cut.padded)
+        check_feeds(self._runtime.inputs, padded)
+        answered = self._runtime.run(padded)
+        nbytes = sum(value.nbytes for tensors in (padded, answered) for value in tensors.values())
+        return self._head.reduce(trim_rows(answered, cut.padded, cut.rows), feeds), nbytes
 
     def close(self) -> None:
         """Keep the model: the process may need it again."""

@@ -91,7 +91,8 @@ class TestModel:
         message = fails(site.arguments(model__uri=site.photos))
 
         assert message.startswith(
-            f"The model {site.photos} is no .onnx file and no model folder: it has no model.json"
+            f"The model {site.photos} is no model file (.onnx, .pt2, .pt, .ts) and no model folder: "
+            "it has no model.json"
         )
 
     def test_a_builtin_model_that_there_is_not(self, site: Site, fails: Fails) -> None:

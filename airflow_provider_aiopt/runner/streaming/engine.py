@@ -13,7 +13,7 @@ from airflow_provider_aiopt.runner.context import RunContext
 from airflow_provider_aiopt.runner.streaming.plan import PlannedShard
 from airflow_provider_aiopt.runner.streaming.steps import StreamItem, StreamStep
 from airflow_provider_aiopt.runtimes.loading import LoadedModel, load_model
-from airflow_provider_aiopt.stages.choose import make_transform
+from airflow_provider_aiopt.stages.choose import make_batcher, make_transform
 from airflow_provider_aiopt.stages.inference import InferenceStage
 from airflow_provider_aiopt.stages.ingest import IngestStage
 from airflow_provider_aiopt.stages.outputs.base import OutputHead
@@ -53,7 +53,7 @@ class StreamEngine:
             reader = stack.enter_context(
                 IngestStage(
                     self._source,
-                    batch_rows=self._context.spec.execution.batch_size,
+                    batch_rows=self._context.spec.execution.batch_rows,
                     workers=self._workers,
                 )
             )
@@ -74,20 +74,31 @@ class StreamEngine:
         with recorder.loading_model():
             # The batches of several threads fill the cores; each call needs only its own thread.
             single = spec.model_copy(update={"threads": spec.threads or 1})
-            model = load_model(single, resolver=self._context.resolver)
-        recorder.stages["inference"].runtime = model.runtime.description
+            model = load_model(
+                single,
+                resolver=self._context.resolver,
+                batch_sizes=self._context.spec.execution.call_sizes,
+            )
+        tally = recorder.stages["inference"]
+        tally.runtime = model.runtime.description
+        if model.runtime.fallback:
+            tally.details["device_fallback"] = model.runtime.fallback
         return model
 
     def _steps(self, model: LoadedModel, stack: ExitStack) -> tuple[StreamStep, StreamStep, StreamStep]:
         spec, recorder = self._context.spec, self._recorder
+        batcher = make_batcher(spec.execution, model.runtime)
         transform, head = make_transform(spec, model.files), self._head
         shared = 1 if model.runtime.on_device else self._workers
         cache = preprocess_cache(spec, model.files, transform, recorder.stages["preprocess"].cache)
         prepare = PreprocessStage(transform, executor=SerialExecutor(), cache=cache)
-        stack.callback(prepare.close)  # after the threads, which are entered later, have ended
+        infer = InferenceStage(model.runtime, transform, head, batcher)
+        # Both come after the threads, which are entered later, have ended.
+        stack.callback(prepare.close)
+        stack.callback(lambda: recorder.stages["inference"].details.update(batching=batcher.facts()))
         return (
             StreamStep("preprocess", prepare, recorder, lanes=self._workers),
-            StreamStep("inference", InferenceStage(model.runtime, transform, head), recorder, lanes=shared),
+            StreamStep("inference", infer, recorder, lanes=shared),
             StreamStep("postprocess", PostprocessStage(head), recorder, lanes=shared),
         )
 

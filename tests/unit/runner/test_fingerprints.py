@@ -61,6 +61,17 @@ def test_what_becomes_of_outputs_leaves_inference_alone(folder: Path) -> None:
     assert changed(settings_of(folder), after) == {"postprocess"}
 
 
+def test_pytorchs_precision_is_part_of_inference_and_how_batches_are_cut_is_not(folder: Path) -> None:
+    def torch(**more: Any) -> dict[str, str]:
+        model = {"uri": str(folder / "model.pt2"), "runtime": "torch", "labels": str(folder / "labels.txt")}
+        return settings_of(folder, model=model | more)
+
+    (folder / "model.pt2").write_bytes(b"any")
+    assert changed(torch(), torch(torch={"autocast": "bfloat16"})) == {"inference"}
+    assert changed(torch(), torch(torch={"channels_last": True})) == set()
+    assert changed(settings_of(folder), settings_of(folder, execution={"batch_size": "auto"})) == set()
+
+
 def test_credentials_of_the_sink_are_no_part_of_it(folder: Path) -> None:
     assert "secret" not in settings_of(folder, sink={"storage_options": {"key": "secret"}})["postprocess"]
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from airflow_provider_aiopt.data.manifest import ShardRef
 from airflow_provider_aiopt.exceptions import (
     AioptError,
+    ModelInputError,
     ModelNotFoundError,
     ShardError,
     SourceError,
@@ -308,3 +309,19 @@ class TestASecondRunInTheSameWorkspace:
         pipeline.run()
         assert pipeline.quarantine() == []
         assert pipeline.report().results == 2
+
+
+def test_what_auto_found_is_in_the_report(pipeline: Any) -> None:
+    inference = pipeline.run(execution__batch_size="auto", execution__shards=2)[2]
+    batching = inference.details["batching"]
+    assert batching["auto"]["chosen"] == batching["size"]
+    assert set(batching["auto"]["rows_per_s"]) <= {"1", "2", "4"}
+    assert sum(int(rows) * calls for rows, calls in batching["calls"].items()) == 6
+
+
+def test_how_batches_were_cut_is_in_the_report_of_a_run_that_failed_too(pipeline: Any) -> None:
+    pipeline.write_model(np.ones((3, 2)))
+    with pytest.raises(ModelInputError):
+        pipeline.run()
+    (report,) = [report for report in pipeline.report().tasks if report.stage == "inference"]
+    assert report.details["batching"]["calls"] == {}

@@ -57,3 +57,11 @@ def test_element_types_become_numpys() -> None:
 def test_an_element_type_that_nothing_can_make_is_refused(dtype: str) -> None:
     with pytest.raises(ModelInputError, match=r"takes words tensor\(.*\) \[\?\], a type that no"):
         numpy_dtype(TensorInfo("words", dtype, (None,)))
+
+
+def test_a_shape_that_the_file_does_not_say_is_not_checked() -> None:
+    unknown = TensorInfo("x", "float32", None)
+    assert str(unknown) == "x float32 [...]"
+    check_feeds([unknown], {"x": zeros(1, 2, 3)})
+    with pytest.raises(ModelInputError, match=r"takes x float32 \[\.\.\.\], but .* x uint8"):
+        check_feeds([unknown], {"x": zeros(1, dtype="uint8")})

@@ -89,7 +89,10 @@ def test_a_bare_file_needs_no_card(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ("uri", "message"),
     [
         ("nowhere/model.onnx", r"has no file .*nowhere/model\.onnx"),
-        ("nowhere", r"no \.onnx file and no model folder: it has no model\.json.*aiopt model export"),
+        (
+            "nowhere",
+            r"no model file \(\.onnx, .*\) and no model folder: .* no model\.json.*aiopt model export",
+        ),
     ],
 )
 def test_what_is_missing_is_named(

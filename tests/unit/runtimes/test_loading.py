@@ -70,3 +70,24 @@ def test_threads_that_ask_at_once_share_one(tmp_path: Path, opened: list[Path]) 
     with ThreadPoolExecutor(4) as executor:
         assert len(set(map(id, executor.map(load, range(4))))) == 1
     assert len(opened) == 1
+
+
+def test_the_spec_chooses_the_runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(loading, "TorchRuntime", lambda file, **options: asked.append((file, options)))
+    (tmp_path / "m.pt2").write_bytes(b"any")
+    spec = ModelSpec(
+        uri=str(tmp_path / "m.pt2"), runtime="torch", device="cpu", torch={"channels_last": True}
+    )
+    load_model(spec)
+    assert asked == [(tmp_path / "m.pt2", {"device": "cpu", "threads": None, "options": spec.torch})]
+
+
+def test_sizes_of_calls_matter_to_engines_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(loading, "OnnxRuntime", lambda _, engines, **__: asked.append(engines) or object())
+    spec = model(tmp_path / "a.onnx")
+    assert load_model(spec, batch_sizes=(8,)).runtime is load_model(spec, batch_sizes=(4,)).runtime
+    engines = spec.model_copy(update={"device": "tensorrt"})
+    assert load_model(engines, batch_sizes=(8,)).runtime is not load_model(engines, batch_sizes=(4,)).runtime
+    assert [request.batch_sizes for request in asked] == [(), (8,), (4,)]

@@ -11,12 +11,15 @@ import pytest
 from onnx_models import Node, linear_model, model_bytes
 
 from airflow_provider_aiopt.exceptions import (
+    DeviceOutOfMemoryError,
     DeviceUnavailableError,
     MissingExtraError,
     ModelLoadError,
     ModelRunError,
 )
-from airflow_provider_aiopt.runtimes.onnx_runtime import CPU, CUDA, OnnxRuntime
+from airflow_provider_aiopt.runtimes import onnx_runtime
+from airflow_provider_aiopt.runtimes.onnx_runtime import CPU, CUDA, TENSORRT, OnnxRuntime
+from airflow_provider_aiopt.runtimes.tensorrt import EngineRequest
 
 WEIGHTS = np.array([[1.0, 2.0], [3.0, 4.0]])
 
@@ -30,9 +33,9 @@ class FakeSession:
     """What a session of a build with CUDA is, on a machine that has or has not the hardware."""
 
     loads: list[str]
-    asked: list[str]
+    asked: list[Any]
 
-    def __init__(self, _: str, options: Any, providers: list[str]) -> None:
+    def __init__(self, _: str, options: Any, providers: list[Any]) -> None:
         type(self).asked = providers
         self.options = options
 
@@ -43,6 +46,9 @@ class FakeSession:
         return [SimpleNamespace(name="x", type="tensor(float)", shape=["batch", 2])]
 
     get_outputs = get_inputs
+
+    def run(self, names: list[str], feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+        raise RuntimeError("CUDA failure 2: out of memory")
 
 
 @pytest.fixture
@@ -71,6 +77,7 @@ def test_what_loaded_is_said(model: Path, device: str) -> None:
     runtime = OnnxRuntime(model, device=device)
 
     assert runtime.description == f"onnxruntime {onnxruntime.__version__} {CPU}"
+    assert not runtime.on_device
 
 
 def test_cuda_is_never_replaced_in_silence_by_a_build_without_it(model: Path) -> None:
@@ -113,7 +120,64 @@ def test_auto_says_so_where_cuda_does_not_load(
     cuda_build: list[str], monkeypatch: pytest.MonkeyPatch, model: Path
 ) -> None:
     monkeypatch.setattr(FakeSession, "loads", [CPU], raising=False)
-    assert OnnxRuntime(model, device="auto").description.endswith(CPU)
+    runtime = OnnxRuntime(model, device="auto")
+    assert runtime.description.endswith(CPU)
+    assert (
+        runtime.fallback == f"ONNX Runtime {onnxruntime.__version__} is built for CUDA but could not load it"
+    )
+
+
+@pytest.mark.parametrize(("device", "reason"), [("auto", "is built without CUDA"), ("cpu", None)])
+def test_only_auto_can_have_fallen_back(model: Path, device: str, reason: str | None) -> None:
+    fallback = OnnxRuntime(model, device=device).fallback
+    assert fallback == (reason and f"ONNX Runtime {onnxruntime.__version__} {reason}")
+
+
+@pytest.fixture
+def tensorrt_build(cuda_build: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Make ONNX Runtime look like a build with TensorRT; returns the folder of its caches."""
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [TENSORRT, CUDA, CPU])
+    monkeypatch.setattr(onnx_runtime, "compute_capability", lambda: "9.0")
+    monkeypatch.setenv("AIOPT_CACHE_DIR", str(tmp_path))
+    return tmp_path / "aiopt" / "tensorrt"
+
+
+def test_tensorrt_comes_before_cuda_with_engines_that_are_kept(
+    tensorrt_build: Path, monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    monkeypatch.setattr(FakeSession, "loads", [TENSORRT, CUDA, CPU], raising=False)
+
+    runtime = OnnxRuntime(model, device="tensorrt", engines=EngineRequest("ab" * 32, (8, 32)))
+
+    (first, options), *others = FakeSession.asked
+    assert (first, others) == (TENSORRT, [CUDA, CPU])
+    assert options["trt_profile_max_shapes"] == "x:32x2"
+    (folder,) = tensorrt_build.iterdir()
+    assert options["trt_engine_cache_path"] == str(folder)
+    assert runtime.description.endswith(TENSORRT)
+    assert runtime.on_device
+
+
+@pytest.mark.parametrize("loads", [CUDA, CPU])
+def test_tensorrt_is_never_replaced_in_silence(
+    tensorrt_build: Path, monkeypatch: pytest.MonkeyPatch, model: Path, loads: str
+) -> None:
+    monkeypatch.setattr(FakeSession, "loads", [loads], raising=False)
+    with pytest.raises(DeviceUnavailableError, match=f"'tensorrt'.* loaded {loads}. Install TensorRT's"):
+        OnnxRuntime(model, device="tensorrt")
+
+
+def test_tensorrt_needs_a_build_that_has_it(cuda_build: list[str], model: Path) -> None:
+    with pytest.raises(DeviceUnavailableError, match=f"'tensorrt', but this build .* only {CUDA}, {CPU}"):
+        OnnxRuntime(model, device="tensorrt")
+
+
+def test_memory_that_ran_out_has_an_error_of_its_own(
+    cuda_build: list[str], monkeypatch: pytest.MonkeyPatch, model: Path
+) -> None:
+    monkeypatch.setattr(FakeSession, "loads", [CPU], raising=False)
+    with pytest.raises(DeviceOutOfMemoryError, match=r"a batch of x \[2, 2\]: memory ran out"):
+        OnnxRuntime(model, device="cpu").run({"x": np.zeros((2, 2), np.float32)})
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", b"\x00" * 100], ids=["empty", "text", "zeros"])

@@ -153,6 +153,26 @@ def test_an_unknown_kind_is_named_with_those_allowed(sections: dict[str, Any], s
             {"postprocess": {"kind": "classification", "top_k": 0}},
             "postprocess.top_k: found 0 (int); input should",
         ),
+        (
+            {"execution": {"batch_size": 0}},
+            "execution.batch_size: found 0 (int); must be a whole number, 1 or more, or 'auto'",
+        ),
+        (
+            {"execution": {"batch_size": "fast"}},
+            "execution.batch_size: found 'fast' (str); must be a whole number, 1 or more, or 'auto'",
+        ),
+        (
+            {"execution": {"batch_size": {"of": 3}}},
+            "execution.batch_size: found a value (dict); must be a whole number, 1 or more, or 'auto'",
+        ),
+        (
+            {"execution": {"batching": {"pad_to": [0]}}},
+            "execution.batching.pad_to.0: found 0 (int); input should be greater",
+        ),
+        (
+            {"execution": {"batching": {"max_latency_ms": 0}}},
+            "execution.batching.max_latency_ms: found 0 (int); input should be greater",
+        ),
         ({"sink": {"compression": "zip"}}, "sink.compression: found 'zip' (str); input should be 'zstd', "),
     ],
 )
@@ -182,6 +202,38 @@ def test_a_wrong_value_is_shown_with_what_is_allowed(sections: dict[str, Any], s
         (
             {"model": {"uri": "builtin:m", "connection": "aws"}},
             "model: connection and storage_options have no meaning for 'builtin:m': a builtin model ships with the package",
+        ),
+        (
+            {"execution": {"batch_size": 8, "batching": {"pad_to": [8, 4]}}},
+            "execution.batching: pad_to must ascend, each size once; found [8, 4]. Write [4, 8]",
+        ),
+        (
+            {"execution": {"batch_size": 8, "batching": {"pad_to": [4, 16]}}},
+            "execution: the largest of batching.pad_to is 16, but batch_size is 8. Make them equal: full batches are then padded to their own size",
+        ),
+        (
+            {"execution": {"batch_size": "auto", "batching": {"pad_to": [16]}}},
+            "execution: the largest of batching.pad_to is 16, but batching.max_batch_size is 64. Make them equal: full batches are then padded to their own size",
+        ),
+        (
+            {"execution": {"batching": {"max_bytes": 10}}},
+            "execution: batching.max_bytes bounds what batch_size 'auto' may choose, but batch_size is 32. Set batch_size to 'auto', or leave max_bytes out",
+        ),
+        (
+            {"model": {"uri": "m.pt2", "runtime": "torch", "device": "tensorrt"}},
+            "model: device 'tensorrt' belongs to runtime 'onnxruntime'. With runtime 'torch' set device to 'cuda', 'cpu' or 'auto'",
+        ),
+        (
+            {"model": {"uri": "m.onnx", "torch": {"compile": True}}},
+            "model: the section torch has no meaning for runtime 'onnxruntime'. Set runtime to 'torch', or leave the section out",
+        ),
+        (
+            {"model": {"uri": "m.pt2"}},
+            "model: runtime 'onnxruntime' executes .onnx files, but uri is 'm.pt2'. Set runtime to 'torch'",
+        ),
+        (
+            {"model": {"uri": "m.onnx", "runtime": "torch"}},
+            "model: runtime 'torch' executes .pt2, .pt, .ts files, but uri is 'm.onnx'. Set runtime to 'onnxruntime'",
         ),
         (
             {"preprocess": {"kind": "tabular"}},

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from onnx_models import linear_model
 
 from airflow_provider_aiopt.data.folder import Folder
 from airflow_provider_aiopt.exceptions import SpecError
+from airflow_provider_aiopt.runtimes.base import TensorInfo
 from airflow_provider_aiopt.runtimes.files import ModelFiles
 from airflow_provider_aiopt.spec import (
     ClassificationSpec,
@@ -21,6 +23,7 @@ from airflow_provider_aiopt.spec.card import ModelCard, TensorCard
 from airflow_provider_aiopt.stages.choose import (
     effective_postprocess,
     effective_preprocess,
+    make_batcher,
     make_head,
     make_transform,
 )
@@ -111,3 +114,21 @@ def test_every_kind_has_its_transform_and_its_head(files: ModelFiles) -> None:
         ("raw", RawHead),
     ):
         assert isinstance(make_head(spec(postprocess={"kind": kind}), files), head)
+
+
+@pytest.mark.parametrize(
+    ("execution", "rows", "policy", "size"),
+    [
+        ({}, None, "fixed", 32),
+        ({"batch_size": 8, "batching": {"pad_to": [2, 8]}}, None, "bucketed", 8),
+        ({"batch_size": "auto"}, None, "fixed", 64),
+        ({"batch_size": "auto", "batching": {"max_latency_ms": 5, "max_batch_size": 7}}, None, "fixed", 7),
+        ({"batch_size": "auto"}, 4, "model", 4),
+    ],
+)
+def test_the_spec_and_the_model_choose_how_batches_are_cut(
+    execution: dict[str, Any], rows: int | None, policy: str, size: int
+) -> None:
+    runtime = SimpleNamespace(inputs=(TensorInfo("x", "float32", (rows, 2)),))
+    facts = make_batcher(spec(execution=execution).execution, runtime).facts()
+    assert (facts["policy"], facts["size"]) == (policy, size)

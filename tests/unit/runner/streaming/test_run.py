@@ -33,7 +33,7 @@ def result_files(pipeline: Any) -> list[Path]:
     options=st.fixed_dictionaries(
         {
             "execution__shards": st.integers(1, 7),
-            "execution__batch_size": st.integers(1, 9),
+            "execution__batch_size": st.integers(1, 9) | st.just("auto"),
             "execution__workers": st.integers(1, 4),
         }
     ),
@@ -42,7 +42,7 @@ def test_streaming_staged_and_a_plain_loop_agree(
     make_pipeline: Make,
     tmp_path_factory: pytest.TempPathFactory,
     numbers: list[tuple[int, int | str]],
-    options: dict[str, int],
+    options: dict[str, Any],
 ) -> None:
     found = []
     for run in (run_streaming, run_pipeline):
@@ -72,6 +72,17 @@ def test_reports_of_all_stages_add_up(pipeline: Any) -> None:
     run = pipeline.report()
     assert (run.records_in, run.results, run.quarantined) == (3, 2, 1)
     assert run.overlapped
+
+
+def test_how_batches_were_cut_is_in_the_report(pipeline: Any) -> None:
+    inference = run_streaming(pipeline.context(execution__batch_size=4))[2]
+    assert inference.details["batching"] == {
+        "policy": "fixed",
+        "size": 4,
+        "calls": {"2": 1, "4": 1},
+        "padded_rows": 0,
+        "halvings": [],
+    }
 
 
 def test_nothing_is_written_between_the_stages(pipeline: Any) -> None:
