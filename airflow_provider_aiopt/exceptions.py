@@ -11,6 +11,7 @@
     ├── ShardError (ValueError)                a shard reference, manifest or shard file is unusable
     ├── AccountingError (RuntimeError)         records in != results + quarantined: a bug, never ignored
     ├── TooManyBadRecordsError (RuntimeError)  more records are bad than ``max_bad_fraction`` allows
+    ├── StuckThreadsError (RuntimeError)       too many records hang at once in their decoder
     ├── ReportError (ValueError)               a stage or run report is missing or unreadable
     ├── AirflowApiError (RuntimeError)         Airflow's public API refused or did not answer
     ├── ModelError
@@ -29,6 +30,7 @@
         ├── RecordTooLargeError                it exceeds a size limit
         ├── PathEscapeError                    it leads out of the source's root
         ├── DecodeError                        its bytes are not what they should be
+        ├── RecordTimeoutError                 preparing it takes longer than a record may
         └── NonFiniteOutputError               the model answered NaN or infinity for it
 
 Messages say what is wrong, where, what was found, what is allowed and what to do.  Those under
@@ -108,6 +110,10 @@ class TooManyBadRecordsError(AioptError, RuntimeError):
     retryable = False
 
 
+class StuckThreadsError(AioptError, RuntimeError):
+    """Too many records hang at once in their decoder; on a machine that was only slow a retry may succeed."""
+
+
 class ReportError(AioptError, ValueError):
     """A stage or run report is missing or unreadable."""
 
@@ -182,6 +188,10 @@ class PathEscapeError(RecordError):
 
 class DecodeError(RecordError):
     """The record's bytes cannot be decoded as what they should be."""
+
+
+class RecordTimeoutError(RecordError):
+    """Preparing the record takes longer than ``execution.record_timeout_s`` allows."""
 
 
 class NonFiniteOutputError(RecordError):

@@ -33,6 +33,12 @@ CONFIG: dict[str, Any] = {
                 "Folder in which templates look for models made with ``aiopt model export``.",
                 "{AIRFLOW_HOME}/models",
             ),
+            "allowed_callables": _option(
+                "Dotted paths of packages, modules or callables that a pipeline spec may name, with all that "
+                "lies below them, separated by commas. Empty: none. What is listed here runs in the tasks.",
+                "",
+                example="my_package.datasets",
+            ),
             "max_shards": _option(
                 "Most shards that one run may be split into; it bounds task mapping and the size of XComs. "
                 "Keep it at or below ``[core] max_map_length``.",

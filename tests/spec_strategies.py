@@ -34,9 +34,11 @@ def section(required: dict[str, Any], **fields: st.SearchStrategy[Any]) -> st.Se
 
 def _source(format_name: str, columns: int) -> st.SearchStrategy[dict[str, Any]]:
     rows = {} if format_name == "files" else {"columns": st.lists(text, min_size=columns, max_size=columns)}
+    uri = text.map("python:{}".format) if format_name == "python" else text
+    arguments = {"arguments": storage_options} if format_name == "python" else {}
     return st.builds(
         dict.__or__,
-        st.fixed_dictionaries({"uri": text, "format": st.just(format_name), **rows}),
+        st.fixed_dictionaries({"uri": uri, "format": st.just(format_name), **rows}),
         optional(
             pattern=pattern | st.lists(pattern, min_size=1, max_size=3),
             recursive=st.booleans(),
@@ -44,6 +46,9 @@ def _source(format_name: str, columns: int) -> st.SearchStrategy[dict[str, Any]]
             storage_options=storage_options,
             max_record_bytes=positive,
             allow_empty=st.booleans(),
+            attempts=st.integers(1, 100),
+            read_timeout_s=above_zero,
+            **arguments,
             **({} if format_name == "files" else {"id_column": maybe_text}),
         ),
     )
@@ -72,11 +77,11 @@ def _tabular(columns: int) -> st.SearchStrategy[dict[str, Any]]:
 
 @st.composite
 def _source_and_preprocess(draw: st.DrawFn) -> dict[str, Any]:
-    format_name = draw(st.sampled_from(["files", "csv", "jsonl", "parquet"]))
+    format_name = draw(st.sampled_from(["files", "csv", "jsonl", "parquet", "python"]))
     kinds = ["none", "text"] if format_name != "files" else ["none", "text", "image"]
     if format_name != "files":
         kinds.append("tabular")
-    if format_name == "parquet":
+    if format_name in ("parquet", "python"):
         kinds.append("image")
     kind = draw(st.sampled_from(kinds))
     columns = draw(st.integers(1, 4)) if kind == "tabular" else 1

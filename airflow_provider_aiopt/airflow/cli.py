@@ -69,6 +69,8 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
     _reserve_stdout()
     if getattr(arguments, "work_dir", "") is None:
         arguments.work_dir = option("work_dir")
+    if getattr(arguments, "allow_callables", ()) is None:
+        arguments.allow_callables = [option("allowed_callables")]
     arguments.resolver = resolve_with_connection
     return guarded(command.run, arguments)
 

@@ -60,6 +60,7 @@ def run_context(context: Mapping[str, Any], spec: SpecLike, workspace: str | Non
     :param workspace: the operator's workspace, None for the default
     :raises SpecError: if the spec is wrong
     """
+    from airflow_provider_aiopt.data.callables import split_prefixes
     from airflow_provider_aiopt.runner.context import RunContext
     from airflow_provider_aiopt.spec.loading import load_spec
 
@@ -70,6 +71,7 @@ def run_context(context: Mapping[str, Any], spec: SpecLike, workspace: str | Non
         resolver=resolve_with_connection,
         metrics=AirflowMetrics(),
         task=task,
+        allowed_callables=split_prefixes(option("allowed_callables")),
     )
 
 

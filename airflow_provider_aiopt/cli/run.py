@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,8 @@ from airflow_provider_aiopt.telemetry.reports import RunReport
 
 if TYPE_CHECKING:
     from airflow_provider_aiopt.runner.context import RunContext
+
+_ALLOWED = "AIOPT_ALLOWED_CALLABLES"
 
 _DESCRIPTION = """\
 Run a pipeline's four stages in this process: the same code and the same results as in Airflow, in either
@@ -40,7 +44,13 @@ def _run(arguments: argparse.Namespace) -> int:
     uri = f"{arguments.work_dir.rstrip('/')}/{spec.name}/{run_id}"
     workspace = Workspace.open(uri, resolver=arguments.resolver)
     with _metrics(arguments.statsd) as metrics:
-        context = RunContext(spec=spec, workspace=workspace, resolver=arguments.resolver, metrics=metrics)
+        context = RunContext(
+            spec=spec,
+            workspace=workspace,
+            resolver=arguments.resolver,
+            metrics=metrics,
+            allowed_callables=_allowed_callables(arguments.allow_callables),
+        )
         if arguments.mode == "streaming":
             run_streaming(context)
         else:
@@ -65,6 +75,12 @@ def _override(text: str) -> tuple[str, Any]:
         return key, yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise SpecError(f"--set {key}: {value!r} is not valid YAML: {error}") from None
+
+
+def _allowed_callables(given: Sequence[str] | None) -> tuple[str, ...]:
+    from airflow_provider_aiopt.data.callables import split_prefixes
+
+    return split_prefixes(" ".join([os.environ.get(_ALLOWED, "")] if given is None else given))
 
 
 def _count(text: str) -> int:
@@ -145,6 +161,13 @@ COMMAND = Command(
             default=10,
             metavar="N",
             help="print the first N results and quarantined records (default: 10, 0: none)",
+        ),
+        argument(
+            "--allow-callables",
+            action="append",
+            metavar="PREFIX",
+            help="let source.uri name Python callables under this dotted path; may be repeated "
+            f"(default: ${_ALLOWED})",
         ),
         argument("--json", action="store_true", help="print the run report as JSON and nothing else"),
         argument("--statsd", metavar="HOST:PORT", help="send the stages' metrics to this StatsD server"),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import fnmatch
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from airflow_provider_aiopt.data.folder import FileSystemResolver, resolve_filesystem, storage_errors
 from airflow_provider_aiopt.data.records import printable
+from airflow_provider_aiopt.data.retry import RemoteCalls
 from airflow_provider_aiopt.exceptions import SourceError, StorageError
 from airflow_provider_aiopt.spec.source import SourceSpec
 
@@ -43,12 +44,14 @@ class Root:
     :param path: the folder's path within it
     :param uri: the folder's URI, to which a name is appended
     :param is_local: whether it is on this machine's own file system
+    :param calls: how a remote file system is called
     """
 
     filesystem: Any
     path: str
     uri: str
     is_local: bool
+    calls: RemoteCalls = field(compare=False, repr=False)
 
     def uri_of(self, entry: Entry) -> str:
         """Return the URI of *entry* as fsspec would open it."""
@@ -60,22 +63,31 @@ class Root:
 
 
 def list_source(
-    spec: SourceSpec, *, resolver: FileSystemResolver = resolve_filesystem
+    spec: SourceSpec,
+    *,
+    resolver: FileSystemResolver = resolve_filesystem,
+    calls: RemoteCalls | None = None,
 ) -> tuple[Root, list[Entry]]:
     """List the files of *spec* in the order of their names.
 
     Symbolic links are listed and judged when they are read: one that leads out of the root is quarantined
     then.
 
+    :param calls: how a remote file system is called; default: as *spec* says
     :raises SourceError: if the source does not exist, cannot be listed or, unless ``allow_empty``, is empty
     """
     filesystem, path, is_local = _resolve(spec, resolver)
+    calls = calls or RemoteCalls(spec)
+    path = path.rstrip("/")
     try:
         with storage_errors("list", spec.uri, faults=OSError if is_local else Exception):
-            lister = _list_local if is_local else _list_remote
-            root_path, entries = lister(filesystem, path.rstrip("/"), spec)
+            if is_local:
+                root_path, entries = _list_local(path, spec)
+            else:
+                root_path, entries = calls.list(lambda: _list_remote(filesystem, path, spec))
     except StorageError as error:
-        raise SourceError(f"{error}. Check source.uri and its credentials") from error
+        effort = calls.effort(error.__cause__ or error)
+        raise SourceError(f"{error}{effort}. Check source.uri and its credentials") from error
     entries.sort(key=lambda entry: entry.name)
     if not entries and not spec.allow_empty:
         raise SourceError(
@@ -83,7 +95,7 @@ def list_source(
             f"{'' if spec.recursive else ' (sub-folders not searched: source.recursive is false)'}. "
             "Correct source.pattern, or set source.allow_empty to accept an empty run"
         )
-    return _root(filesystem, root_path, is_local), entries
+    return _root(filesystem, root_path, is_local, calls), entries
 
 
 def open_root(spec: SourceSpec, path: str, *, resolver: FileSystemResolver = resolve_filesystem) -> Root:
@@ -93,7 +105,7 @@ def open_root(spec: SourceSpec, path: str, *, resolver: FileSystemResolver = res
     :raises SourceError: if the file system is not to be had
     """
     filesystem, _, is_local = _resolve(spec, resolver)
-    return _root(filesystem, path, is_local)
+    return _root(filesystem, path, is_local, RemoteCalls(spec))
 
 
 def _resolve(spec: SourceSpec, resolver: FileSystemResolver) -> tuple[Any, str, bool]:
@@ -107,11 +119,17 @@ def _resolve(spec: SourceSpec, resolver: FileSystemResolver) -> tuple[Any, str, 
     return filesystem, path, "file" in ((protocol,) if isinstance(protocol, str) else protocol)
 
 
-def _root(filesystem: Any, path: str, is_local: bool) -> Root:
-    return Root(filesystem, path, filesystem.unstrip_protocol(path).rstrip("/"), is_local)
+def _root(filesystem: Any, path: str, is_local: bool, calls: RemoteCalls) -> Root:
+    return Root(filesystem, path, filesystem.unstrip_protocol(path).rstrip("/"), is_local, calls)
 
 
-def _list_local(_: Any, path: str, spec: SourceSpec) -> tuple[str, list[Entry]]:
+def version_of(info: Mapping[str, Any]) -> str:
+    """Return what changes when a remote file does, of what its file system tells of it; may be empty."""
+    keys = ("ETag", "etag", "md5Hash", "version_id", "LastModified", "updated", "mtime", "created")
+    return next((str(info[key]) for key in keys if info.get(key)), "")
+
+
+def _list_local(path: str, spec: SourceSpec) -> tuple[str, list[Entry]]:
     path = path or "/"
     status = Path(path).stat()
     if stat.S_ISREG(status.st_mode):
@@ -168,9 +186,7 @@ def _list_remote(filesystem: Any, path: str, spec: SourceSpec) -> tuple[str, lis
 
 
 def _remote_entry(name: str, info: dict[str, Any]) -> Entry:
-    keys = ("ETag", "etag", "md5Hash", "version_id", "LastModified", "updated", "mtime", "created")
-    version = next((str(info[key]) for key in keys if info.get(key)), "")
-    return Entry(name, int(info.get("size") or 0), version)
+    return Entry(name, int(info.get("size") or 0), version_of(info))
 
 
 def _matches(name: str, spec: SourceSpec) -> bool:

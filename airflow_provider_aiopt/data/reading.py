@@ -10,6 +10,7 @@ from pathlib import Path
 
 from airflow_provider_aiopt.data.folder import reason_of
 from airflow_provider_aiopt.data.listing import Entry, Root
+from airflow_provider_aiopt.data.retry import is_about_account
 from airflow_provider_aiopt.exceptions import (
     AioptError,
     EmptyRecordError,
@@ -95,7 +96,7 @@ def _read_remote(root: Root, entry: Entry, max_bytes: int) -> bytes:
     if entry.size > max_bytes:
         raise _too_large(str(entry.size), max_bytes)
     with remote_errors(root, entry):
-        return bytes(root.filesystem.cat_file(root.path_of(entry)))
+        return root.calls.cat_file(root.filesystem, root.path_of(entry))
 
 
 @contextmanager
@@ -123,12 +124,13 @@ def remote_errors(root: Root, entry: Entry) -> Iterator[None]:
         yield
     except AioptError:
         raise
-    except (FileNotFoundError, PermissionError) as error:
-        raise _unreadable(error) from error
     except Exception as error:  # whatever the driver's client library raises
+        if isinstance(error, FileNotFoundError | PermissionError) and not is_about_account(error):
+            raise _unreadable(error) from error
         raise SourceError(
-            f"Cannot read {root.uri_of(entry)}: {reason_of(error)}. The storage is at fault, not the record: "
-            "a retry goes on after the last finished shard"
+            f"Cannot read {root.uri_of(entry)}: {reason_of(error)}{root.calls.effort(error)}. The storage is "
+            "at fault, not the record: a retry goes on after the last finished shard. For more patience "
+            "raise source.attempts or source.read_timeout_s"
         ) from error
 
 

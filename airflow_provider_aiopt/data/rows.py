@@ -4,37 +4,55 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import IO, Any, cast
 
 from airflow_provider_aiopt.data.listing import Entry, Root
+from airflow_provider_aiopt.data.parquet_rows import ParquetRows, Row
 from airflow_provider_aiopt.data.reading import local_errors, open_local, remote_errors
+from airflow_provider_aiopt.data.remote_file import RemoteFile
 from airflow_provider_aiopt.exceptions import DecodeError, EmptyRecordError, RecordError, RecordTooLargeError
 from airflow_provider_aiopt.spec.source import SourceSpec
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-Row = dict[str, Any]
 RowReader = Callable[[IO[bytes], SourceSpec], Iterator[Row | RecordError]]
 
-_PARQUET_ROWS = 128  # held at once: rows may be as large as images
+_READ_BYTES = 1024 * 1024
 
 
-def iter_rows(root: Root, entry: Entry, spec: SourceSpec) -> Iterator[Row | RecordError]:
-    """Yield the rows of one file, with an error in the place of each row that cannot be read.
-
-    A file that cannot be read at all, or not to its end, yields one error for what is missing.
+def count_rows(root: Root, entry: Entry, spec: SourceSpec) -> int:
+    """Return how many rows :func:`iter_rows` yields; Parquet files tell, the others are read once.
 
     :raises SourceError: if a remote file system does not answer
     """
-    errors = local_errors() if root.is_local else remote_errors(root, entry)
+    if spec.format != "parquet":
+        return sum(1 for _ in iter_rows(root, entry, spec))
     try:
-        with errors, _open(root, entry) as stream:
-            yield from _READERS[spec.format](stream, spec)
+        with _opened(root, entry, spec) as stream:
+            return _parquet_file(stream, spec).count
+    except RecordError:
+        return 1
+
+
+def iter_rows(
+    root: Root, entry: Entry, spec: SourceSpec, start: int = 0, stop: int = sys.maxsize
+) -> Iterator[Row | RecordError]:
+    """Yield rows *start* to *stop* of one file, with an error in the place of each row that cannot be read.
+
+    A file that cannot be read at all, or a text file not to its end, yields one error for what is missing.
+
+    :raises SourceError: if a remote file system does not answer
+    """
+    try:
+        with _opened(root, entry, spec) as stream:
+            if spec.format == "parquet":
+                yield from _parquet_file(stream, spec).read(start, stop)
+            else:
+                yield from itertools.islice(_READERS[spec.format](stream, spec), start, stop)
     except RecordError as error:
         yield error
 
@@ -52,10 +70,17 @@ def row_payload(row: Row, spec: SourceSpec) -> bytes:
             f"The row has no value for {', '.join(map(repr, missing))}; "
             f"it has {', '.join(map(repr, row)) or 'none'}"
         )
-    values = [row[column] for column in spec.columns]
+    return encode_values([row[column] for column in spec.columns], spec.columns, spec)
+
+
+def encode_values(values: Sequence[Any], names: Sequence[str], spec: SourceSpec) -> bytes:
+    """Return values as bytes, as :func:`row_payload` does.
+
+    :param names: what the values are called in messages
+    """
     payload = _encode(values)
     if not payload:
-        raise EmptyRecordError(f"The column {spec.columns[0]!r} is empty")
+        raise EmptyRecordError(f"The column {names[0]!r} is empty")
     if len(payload) > spec.max_record_bytes:
         raise RecordTooLargeError(
             f"The row has {len(payload)} bytes; source.max_record_bytes allows {spec.max_record_bytes}"
@@ -76,11 +101,19 @@ def _encode(values: Sequence[Any]) -> bytes:
         raise DecodeError(f"The row cannot be represented: {error}") from error
 
 
-def _open(root: Root, entry: Entry) -> IO[bytes]:
+@contextmanager
+def _opened(root: Root, entry: Entry, spec: SourceSpec) -> Iterator[IO[bytes]]:
+    with local_errors() if root.is_local else remote_errors(root, entry), _open(root, entry, spec) as stream:
+        yield stream
+
+
+def _open(root: Root, entry: Entry, spec: SourceSpec) -> IO[bytes]:
     if root.is_local:
         return os.fdopen(open_local(root, entry), "rb")
-    stream: IO[bytes] = root.filesystem.open(root.path_of(entry), "rb")
-    return stream
+    if spec.format == "parquet":
+        # Its reader asks for just the column chunks that it needs: reading ahead would fetch others too.
+        return cast("IO[bytes]", RemoteFile(root, entry, cache_type="none"))
+    return io.BufferedReader(RemoteFile(root, entry), _READ_BYTES)
 
 
 def _csv_rows(stream: IO[bytes], spec: SourceSpec) -> Iterator[Row | RecordError]:
@@ -138,30 +171,10 @@ def _json_rows(stream: IO[bytes], _: SourceSpec) -> Iterator[Row | RecordError]:
             yield DecodeError(f"Line {number} holds {type(value).__name__}, not an object")
 
 
-def _parquet_rows(stream: IO[bytes], spec: SourceSpec) -> Iterator[Row | RecordError]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    wanted = [*spec.columns, *filter(None, [spec.id_column])]
-    try:
-        file = pq.ParquetFile(stream, pre_buffer=False)
-        _require_columns(file.schema_arrow.names, spec)
-        # Without threads: see read_parquet.
-        for batch in file.iter_batches(_PARQUET_ROWS, columns=wanted, use_threads=False):
-            yield from _python_rows(batch)
-    except (pa.ArrowException, OSError) as error:
-        yield DecodeError(f"The file is not valid Parquet: {error}")
-
-
-def _python_rows(batch: pa.RecordBatch) -> Iterator[Row | RecordError]:
-    try:
-        yield from batch.to_pylist()
-    except (OverflowError, ValueError) as error:  # text that is no UTF-8, a date that Python does not know
-        if batch.num_rows == 1:
-            yield DecodeError(f"The row cannot be represented: {error}")
-            return
-        for index in range(batch.num_rows):
-            yield from _python_rows(batch.slice(index, 1))
+def _parquet_file(stream: IO[bytes], spec: SourceSpec) -> ParquetRows:
+    file = ParquetRows(stream, [*spec.columns, *filter(None, [spec.id_column])])
+    _require_columns(file.columns, spec)
+    return file
 
 
 def _require_columns(names: Sequence[str], spec: SourceSpec) -> None:
@@ -172,4 +185,4 @@ def _require_columns(names: Sequence[str], spec: SourceSpec) -> None:
         )
 
 
-_READERS: dict[str, RowReader] = {"csv": _csv_rows, "jsonl": _json_rows, "parquet": _parquet_rows}
+_READERS: dict[str, RowReader] = {"csv": _csv_rows, "jsonl": _json_rows}

@@ -4,19 +4,46 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
+from functools import cached_property
+from typing import Protocol
 
 from airflow_provider_aiopt.data.listing import Entry, Root
 from airflow_provider_aiopt.data.parallel import map_ordered
+from airflow_provider_aiopt.data.parquet_rows import Row
 from airflow_provider_aiopt.data.reading import read_entry
 from airflow_provider_aiopt.data.records import BadRecord, Record, printable
-from airflow_provider_aiopt.data.rows import iter_rows, row_payload
+from airflow_provider_aiopt.data.rows import count_rows, iter_rows, row_payload
 from airflow_provider_aiopt.exceptions import RecordError
 from airflow_provider_aiopt.spec.source import SourceSpec
 
 STAGE = "ingest"
+
+
+class RecordSource(Protocol):
+    """What every source offers: an ordered stream of records that can be read from any of them on."""
+
+    @property
+    def retries(self) -> int:
+        """How many reads and listings were made again so far."""
+        ...
+
+    def count(self) -> int:
+        """Return how many records there are."""
+        ...
+
+    def read(self, start: int, stop: int, executor: Executor, *, ahead: int) -> Iterator[Record | BadRecord]:
+        """Yield records *start* to *stop* in order.
+
+        :param executor: threads that work side by side
+        :param ahead: how many calls may be under way in them
+        """
+        ...
+
+    def fingerprint(self, start: int, stop: int) -> str:
+        """Return a digest of what records *start* to *stop* are and of how they are read."""
+        ...
 
 
 class Source:
@@ -31,12 +58,17 @@ class Source:
         self.spec = spec
         self.root = root
         self.entries = entries
+        self._rows: Iterator[Record | BadRecord] = iter(())
+        self._next_row = -1
+
+    @property
+    def retries(self) -> int:
+        """How many reads and listings of remote storage were made again so far."""
+        return self.root.calls.retries
 
     def count(self) -> int:
-        """Return how many records there are; for the row formats this reads the files once."""
-        if self.spec.format == "files":
-            return len(self.entries)
-        return sum(1 for entry in self.entries for _ in iter_rows(self.root, entry, self.spec))
+        """Return how many records there are; for CSV and JSON Lines this reads the files once."""
+        return len(self.entries) if self.spec.format == "files" else sum(self._row_counts)
 
     def read(self, start: int, stop: int, executor: Executor, *, ahead: int) -> Iterator[Record | BadRecord]:
         """Yield records *start* to *stop* in order.
@@ -47,15 +79,18 @@ class Source:
         if self.spec.format == "files":
             chosen = self.entries[start:stop]
             yield from map_ordered(self._read_file, chosen, executor, ahead=ahead)
-        else:
-            yield from itertools.islice(self._rows(), start, stop)
+            return
+        if self._next_row != start:  # else it goes on where the shard before ended, without skipping anew
+            self._rows, self._next_row = self._rows_from(start), start
+        for record in itertools.islice(self._rows, stop - start):
+            self._next_row += 1
+            yield record
 
     def fingerprint(self, start: int, stop: int) -> str:
         """Return a digest of what records *start* to *stop* are and of how they are read."""
         chosen = self.entries[start:stop] if self.spec.format == "files" else self.entries
         digest = hashlib.sha256()
-        settings = self.spec.model_dump(mode="json", exclude={"storage_options", "connection"})
-        digest.update(json.dumps([settings, start, stop], sort_keys=True).encode())
+        digest.update(f"{self.spec.identity()}\0{start}\0{stop}".encode())
         for entry in chosen:
             digest.update(f"\0{entry.name}\0{entry.size}\0{entry.version}".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
@@ -68,17 +103,27 @@ class Source:
             return BadRecord.from_error(name, uri, STAGE, error)
         return Record.from_payload(name, uri, payload)
 
-    def _rows(self) -> Iterator[Record | BadRecord]:
-        for entry in self.entries:
-            name, uri = entry.printable_name, self.root.uri_of(entry)
-            for index, row in enumerate(iter_rows(self.root, entry, self.spec)):
-                record_id, row_uri = f"{name}#{index}", f"{uri}#row={index}"
-                if isinstance(row, RecordError):
-                    yield BadRecord.from_error(record_id, row_uri, STAGE, row)
-                    continue
-                if self.spec.id_column and row.get(self.spec.id_column) is not None:
-                    record_id = printable(str(row[self.spec.id_column]))
-                try:
-                    yield Record.from_payload(record_id, row_uri, row_payload(row, self.spec))
-                except RecordError as error:
-                    yield BadRecord.from_error(record_id, row_uri, STAGE, error)
+    @cached_property
+    def _row_counts(self) -> list[int]:
+        return [count_rows(self.root, entry, self.spec) for entry in self.entries]
+
+    def _rows_from(self, start: int) -> Iterator[Record | BadRecord]:
+        first = 0
+        for entry, rows in zip(self.entries, self._row_counts, strict=True):
+            skipped = max(start - first, 0)
+            if skipped < rows:
+                for index, row in enumerate(iter_rows(self.root, entry, self.spec, skipped), start=skipped):
+                    yield self._row_record(entry, index, row)
+            first += rows
+
+    def _row_record(self, entry: Entry, index: int, row: Row | RecordError) -> Record | BadRecord:
+        record_id = f"{entry.printable_name}#{index}"
+        uri = f"{self.root.uri_of(entry)}#row={index}"
+        if isinstance(row, RecordError):
+            return BadRecord.from_error(record_id, uri, STAGE, row)
+        if self.spec.id_column and row.get(self.spec.id_column) is not None:
+            record_id = printable(str(row[self.spec.id_column]))
+        try:
+            return Record.from_payload(record_id, uri, row_payload(row, self.spec))
+        except RecordError as error:
+            return BadRecord.from_error(record_id, uri, STAGE, error)

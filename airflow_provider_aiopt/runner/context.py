@@ -22,6 +22,7 @@ class RunContext:
     :param resolver: how to find file systems; in Airflow it knows connections
     :param metrics: where finished stages send their metrics
     :param task: the Airflow task, None outside Airflow
+    :param allowed_callables: prefixes of the dotted paths that the spec may name
     """
 
     spec: PipelineSpec
@@ -29,6 +30,7 @@ class RunContext:
     resolver: FileSystemResolver = resolve_filesystem
     metrics: MetricsSink = field(default_factory=NullMetrics)
     task: TaskIdentity | None = None
+    allowed_callables: tuple[str, ...] = ()
 
     @property
     def owner(self) -> str:

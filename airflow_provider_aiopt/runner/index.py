@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from airflow_provider_aiopt.data.callables import load_callable
 from airflow_provider_aiopt.data.folder import FileSystemResolver, Folder
 from airflow_provider_aiopt.data.listing import Entry, list_source, open_root
 from airflow_provider_aiopt.data.manifest import ShardName
+from airflow_provider_aiopt.data.python_source import PythonSource
 from airflow_provider_aiopt.data.shards import read_parquet
-from airflow_provider_aiopt.data.source import Source
+from airflow_provider_aiopt.data.source import RecordSource, Source
 from airflow_provider_aiopt.exceptions import ShardError
-from airflow_provider_aiopt.spec.source import SourceSpec
+from airflow_provider_aiopt.spec.source import PYTHON_SCHEME, SourceSpec
 
 _INDEX = "index.json"
 _LISTING = "listing.parquet"
@@ -60,20 +61,26 @@ def read_index(folder: Folder) -> RunIndex | None:
         ) from error
 
 
-def open_source(folder: Folder, spec: SourceSpec, *, resolver: FileSystemResolver) -> Source:
+def open_source(
+    folder: Folder, spec: SourceSpec, *, resolver: FileSystemResolver, allowed_callables: Sequence[str] = ()
+) -> RecordSource:
     """List the source, or take up the listing of an attempt that did not finish.
 
     An attempt that was killed must see what its predecessor saw, or shards would hold other records than
     before.  Once ingestion has finished, running it again means to look again.
 
+    A data set of Python is opened anew each time: what its shards hold is decided by its callable alone.
+
     :param folder: the ingest stage's folder
+    :param allowed_callables: prefixes of the dotted paths that *spec* may name
+    :raises SpecError: if it names another one
     """
     if folder.exists(_INDEX):
         folder.remove(_LISTING)  # first: the index alone still says that the listing is to be made again
         folder.remove(_INDEX)
-    settings = json.dumps(
-        spec.model_dump(mode="json", exclude={"storage_options", "connection"}), sort_keys=True
-    ).encode()
+    if spec.format == "python":
+        return PythonSource(spec, load_callable(spec.uri.removeprefix(PYTHON_SCHEME), allowed_callables))
+    settings = spec.identity().encode()
     earlier = _read_listing(folder, settings)
     if earlier is not None:
         path, entries = earlier

@@ -6,7 +6,7 @@ from airflow_provider_aiopt.data.manifest import ShardManifest, ShardRef, shard_
 from airflow_provider_aiopt.data.quarantine import write_quarantine
 from airflow_provider_aiopt.data.records import BadRecord
 from airflow_provider_aiopt.data.shards import BatchWriter, shard_writer
-from airflow_provider_aiopt.data.source import Source
+from airflow_provider_aiopt.data.source import RecordSource
 from airflow_provider_aiopt.runner.accounting import check_bad_fraction, check_balance
 from airflow_provider_aiopt.runner.context import RunContext
 from airflow_provider_aiopt.runner.index import RunIndex, open_source, write_index
@@ -29,12 +29,22 @@ def ingest(context: RunContext, recorder: StageRecorder) -> tuple[ShardRef, ...]
     """
     folder = context.workspace.stage(NAME)
     with recorder.phase("wait_input"):
-        source = open_source(folder, context.spec.source, resolver=context.resolver)
+        source = open_source(
+            folder,
+            context.spec.source,
+            resolver=context.resolver,
+            allowed_callables=context.allowed_callables,
+        )
         records = source.count()
-    with IngestStage(source, batch_rows=context.spec.execution.batch_rows, workers=context.workers) as stage:
-        runner = _IngestRunner(context, recorder, source, stage)
-        cuts = cut_evenly(records, context.spec.execution.shards)
-        refs = tuple(runner.run(shard_name(number), bounds) for number, bounds in enumerate(cuts))
+    try:
+        with IngestStage(
+            source, batch_rows=context.spec.execution.batch_rows, workers=context.workers
+        ) as stage:
+            runner = _IngestRunner(context, recorder, source, stage)
+            cuts = cut_evenly(records, context.spec.execution.shards)
+            refs = tuple(runner.run(shard_name(number), bounds) for number, bounds in enumerate(cuts))
+    finally:
+        recorder.details["source_retries"] = source.retries
     index = RunIndex(records=recorder.items_in, shards=tuple(ref.shard for ref in refs))
     with recorder.phase("wait_output"):
         forget_earlier_run(context.workspace, index)
@@ -53,7 +63,7 @@ class _IngestRunner:
     """Reads shard by shard; finished shards are left alone."""
 
     def __init__(
-        self, context: RunContext, recorder: StageRecorder, source: Source, stage: IngestStage
+        self, context: RunContext, recorder: StageRecorder, source: RecordSource, stage: IngestStage
     ) -> None:
         self._context = context
         self._recorder = recorder

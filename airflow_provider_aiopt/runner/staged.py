@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 
@@ -24,7 +23,7 @@ from airflow_provider_aiopt.stages.base import Stage
 from airflow_provider_aiopt.stages.choose import make_batcher, make_head, make_transform
 from airflow_provider_aiopt.stages.inference import InferenceStage
 from airflow_provider_aiopt.stages.postprocess import PostprocessStage
-from airflow_provider_aiopt.stages.preprocess import PreprocessStage
+from airflow_provider_aiopt.stages.preprocess import PreprocessStage, decoding_executor
 from airflow_provider_aiopt.telemetry.publish import publish_stage_report
 from airflow_provider_aiopt.telemetry.recorder import StageRecorder
 from airflow_provider_aiopt.telemetry.reports import STAGES, StageReport
@@ -92,7 +91,7 @@ def _preprocess(
         transform = make_transform(context.spec, files)
         return PreprocessStage(
             transform,
-            executor=ThreadPoolExecutor(context.workers, thread_name_prefix="aiopt-preprocess"),
+            executor=decoding_executor(context.workers, limit_s=context.spec.execution.record_timeout_s),
             cache=preprocess_cache(context.spec, files, transform, recorder.cache),
         )
 

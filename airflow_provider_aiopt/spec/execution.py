@@ -61,6 +61,8 @@ class ExecutionSpec(SpecModel):
     :param workers: threads that read and decode side by side; default: one for each core that the process
         may use
     :param max_bytes_in_flight: bytes of records that streaming holds at once, beside its batches' tensors
+    :param record_timeout_s: seconds that decoding one image may take before it is quarantined; null for no
+        limit.  More than 16 that hang at once fail the task: their threads cannot be ended before the process
     :param max_bad_fraction: share of the run's records that may be quarantined, 0 to 1, before the run fails
     :param resume: whether a retry goes on after the shards that an earlier attempt finished
     """
@@ -70,6 +72,7 @@ class ExecutionSpec(SpecModel):
     batching: BatchingSpec = BatchingSpec()
     workers: int | None = Field(default=None, ge=1)
     max_bytes_in_flight: int = Field(default=256 * 1024 * 1024, ge=1)
+    record_timeout_s: float | None = Field(default=300.0, gt=0)
     max_bad_fraction: float = Field(default=1.0, ge=0, le=1)
     resume: bool = True
 

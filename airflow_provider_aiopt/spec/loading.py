@@ -15,6 +15,7 @@ from airflow_provider_aiopt.exceptions import SpecError
 from airflow_provider_aiopt.spec.messages import describe_errors
 from airflow_provider_aiopt.spec.model import BUILTIN_SCHEME
 from airflow_provider_aiopt.spec.pipeline import PipelineSpec
+from airflow_provider_aiopt.spec.source import PYTHON_SCHEME
 
 SpecLike: TypeAlias = "PipelineSpec | Mapping[str, Any] | str | os.PathLike[str]"
 """A spec, its plain values, or the path of a YAML or JSON file that holds them."""
@@ -105,7 +106,7 @@ def _anchored(spec: PipelineSpec, folder: Path, overridden: Collection[str]) -> 
 
 
 def _absolute(uri: str, folder: Path) -> str:
-    if "://" in uri or uri.startswith(BUILTIN_SCHEME):
+    if "://" in uri or uri.startswith((BUILTIN_SCHEME, PYTHON_SCHEME)):
         return uri
     try:
         return str(folder / Path(uri).expanduser())

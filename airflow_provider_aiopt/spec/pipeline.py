@@ -44,10 +44,10 @@ class PipelineSpec(SpecModel):
     def _source_fits_preprocess(self) -> Self:
         source, preprocess = self.source, self.preprocess
         if isinstance(preprocess, TabularPreprocessSpec):
-            if source.format == "files":
+            if not source.columns:
                 raise ValueError(
-                    "preprocess.kind 'tabular' needs rows: set source.format to csv, jsonl or parquet, or "
-                    "use kind 'image' or 'text' for files"
+                    "preprocess.kind 'tabular' needs rows: set source.format to csv, jsonl or parquet, or to "
+                    "python with source.columns, or use kind 'image' or 'text' for files"
                 )
             for key, values in (("mean", preprocess.mean), ("std", preprocess.std)):
                 if values and len(values) != len(source.columns):

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
 from airflow_provider_aiopt.data.records import BadRecord, Record
-from airflow_provider_aiopt.data.source import Source
+from airflow_provider_aiopt.data.source import RecordSource
 from airflow_provider_aiopt.stages.base import StageOutput
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class IngestStage:
     :param workers: threads that read side by side
     """
 
-    def __init__(self, source: Source, *, batch_rows: int, workers: int) -> None:
+    def __init__(self, source: RecordSource, *, batch_rows: int, workers: int) -> None:
         self._source = source
         self._batch_rows = batch_rows
         self._workers = workers

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from airflow_provider_aiopt.data.cache.base import RowCache
+from airflow_provider_aiopt.data.limited import LimitedThreads
+from airflow_provider_aiopt.data.parallel import SerialExecutor
 from airflow_provider_aiopt.data.tensors import drop_rows, make_batch
-from airflow_provider_aiopt.exceptions import RecordError
+from airflow_provider_aiopt.exceptions import AioptError, DecodeError, RecordError, RecordTimeoutError
 from airflow_provider_aiopt.stages.base import StageOutput, bad_records
 from airflow_provider_aiopt.stages.caching import prepare_with_cache
 from airflow_provider_aiopt.stages.transforms.base import Transform
@@ -17,6 +19,36 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 NAME = "preprocess"
+_MAX_STUCK = 16
+
+
+def decoding_executor(
+    threads: int,
+    *,
+    limit_s: float | None,
+    serial: bool = False,
+    on_cpu: Callable[[float], None] | None = None,
+) -> Executor:
+    """Return where a stage's records are decoded.
+
+    :param threads: how many are decoded at once
+    :param limit_s: seconds that each may take, None for no limit
+    :param serial: whether those of one batch are decoded one after the other, several batches at once
+    :param on_cpu: told the CPU time, in seconds, that was not spent on the calling thread
+    """
+    if limit_s is not None:
+        return LimitedThreads(
+            threads,
+            limit_s=limit_s,
+            substitute=lambda: RecordTimeoutError(
+                f"Preparing the record was given up after {limit_s:g} s, which is what "
+                "execution.record_timeout_s allows"
+            ),
+            max_stuck=_MAX_STUCK,
+            width=1 if serial else None,
+            on_cpu=on_cpu,
+        )
+    return SerialExecutor() if serial else ThreadPoolExecutor(threads, thread_name_prefix="aiopt-preprocess")
 
 
 class PreprocessStage:
@@ -33,7 +65,7 @@ class PreprocessStage:
         self._cache = cache
 
     def process(self, batch: pa.RecordBatch) -> StageOutput:
-        """Prepare one batch; records that cannot be decoded are bad."""
+        """Prepare one batch; records that cannot be decoded, or that the transform raises for, are bad."""
         payloads = batch.column("payload")
         if self._cache is None:
             columns, errors = self._prepare(payloads.to_pylist())
@@ -43,11 +75,32 @@ class PreprocessStage:
         good = drop_rows(batch, list(errors))
         return StageOutput(make_batch(good, columns), bad_records(NAME, batch, errors))
 
+    def _prepare(self, payloads: Sequence[bytes]) -> tuple[dict[str, pa.Array], dict[int, RecordError]]:
+        try:
+            return self._transform.prepare(payloads, self._executor)
+        except (AioptError, MemoryError):
+            raise
+        except Exception:  # noqa: BLE001 - a bug shall cost no record but the one that it shows in
+            return self._prepare_rest(payloads)
+
+    def _prepare_rest(self, payloads: Sequence[bytes]) -> tuple[dict[str, pa.Array], dict[int, RecordError]]:
+        """Prepare the records that the transform does not raise for on their own."""
+        faults = {row: fault for row, payload in enumerate(payloads) if (fault := self._fault(payload))}
+        rest = [row for row in range(len(payloads)) if row not in faults]
+        columns, errors = self._transform.prepare([payloads[row] for row in rest], self._executor)
+        return columns, {**faults, **{rest[index]: error for index, error in errors.items()}}
+
+    def _fault(self, payload: bytes) -> RecordError | None:
+        try:
+            self._transform.prepare([payload], self._executor)
+        except (AioptError, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever the bug makes it raise
+            return DecodeError(f"The transform raised {type(error).__name__}: {error}")
+        return None
+
     def close(self) -> None:
         """Stop the threads; calls that have not begun are dropped."""
         self._executor.shutdown(cancel_futures=True)
         if self._cache is not None:
             self._cache.close()
-
-    def _prepare(self, payloads: Sequence[bytes]) -> tuple[dict[str, pa.Array], dict[int, RecordError]]:
-        return self._transform.prepare(payloads, self._executor)

@@ -106,6 +106,11 @@ class StreamRecorder:
                 tally.busy_s += wall
                 tally.cpu_s += cpu
 
+    def add_cpu(self, stage: str, seconds: float) -> None:
+        """Account CPU time to *stage* that was spent on no thread of its blocks."""
+        with self._lock:
+            self.stages[stage].cpu_s += seconds
+
     @contextmanager
     def waiting_for_output(self, stage: str) -> Iterator[None]:
         """Account the block's time to *stage*'s wait for results to be written."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -23,6 +24,16 @@ class AirflowStarter(Protocol):
     def __call__(
         self, home: Path | None = None, *, env: Mapping[str, str] | None = None, dags: Path | None = None
     ) -> LocalAirflow: ...
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _heed_ctrl_c() -> None:
+    """Have the processes that tests start heed Ctrl-C.
+
+    Whoever is started in the background of a shell script has it ignored, and that is inherited.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

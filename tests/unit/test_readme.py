@@ -28,14 +28,17 @@ def test_the_dag_is_one() -> None:
 
 
 def test_the_spec_is_one() -> None:
-    for block in blocks("yaml"):
-        assert load_spec(yaml.safe_load(block)).name == "photos"
+    whole, source = blocks("yaml")
+    spec = yaml.safe_load(whole)
+    assert load_spec(spec).name == "photos"
+    assert load_spec(spec | yaml.safe_load(source)).source.format == "python"
 
 
 def test_every_option_is_named_with_its_default() -> None:
     for name, option in CONFIG["aiopt"]["options"].items():
-        row = re.search(rf"^\| `{name}` \| `?{re.escape(option['default'])}`? \|", README, re.MULTILINE)
-        assert row, f"README.md does not name {name} with its default {option['default']}"
+        default = option["default"] or "none"
+        row = re.search(rf"^\| `{name}` \| `?{re.escape(default)}`? \|", README, re.MULTILINE)
+        assert row, f"README.md does not name {name} with its default {default}"
 
 
 @pytest.mark.parametrize("target", re.findall(r"\]\((?!https?:)([^)#]+)\)", README))

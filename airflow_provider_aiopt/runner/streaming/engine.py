@@ -6,8 +6,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
-from airflow_provider_aiopt.data.parallel import SerialExecutor, map_ordered
-from airflow_provider_aiopt.data.source import Source
+from airflow_provider_aiopt.data.parallel import map_ordered
+from airflow_provider_aiopt.data.source import RecordSource
 from airflow_provider_aiopt.runner.caching import preprocess_cache
 from airflow_provider_aiopt.runner.context import RunContext
 from airflow_provider_aiopt.runner.streaming.plan import PlannedShard
@@ -18,7 +18,7 @@ from airflow_provider_aiopt.stages.inference import InferenceStage
 from airflow_provider_aiopt.stages.ingest import IngestStage
 from airflow_provider_aiopt.stages.outputs.base import OutputHead
 from airflow_provider_aiopt.stages.postprocess import PostprocessStage
-from airflow_provider_aiopt.stages.preprocess import PreprocessStage
+from airflow_provider_aiopt.stages.preprocess import PreprocessStage, decoding_executor
 from airflow_provider_aiopt.telemetry.stream_recorder import StreamRecorder
 
 _DEVICE_BATCHES = 2  # one on the device, one ready behind it
@@ -38,7 +38,7 @@ class StreamEngine:
     """
 
     def __init__(
-        self, context: RunContext, recorder: StreamRecorder, source: Source, head: OutputHead
+        self, context: RunContext, recorder: StreamRecorder, source: RecordSource, head: OutputHead
     ) -> None:
         self._context = context
         self._recorder = recorder
@@ -91,7 +91,13 @@ class StreamEngine:
         transform, head = make_transform(spec, model.files), self._head
         shared = 1 if model.runtime.on_device else self._workers
         cache = preprocess_cache(spec, model.files, transform, recorder.stages["preprocess"].cache)
-        prepare = PreprocessStage(transform, executor=SerialExecutor(), cache=cache)
+        decoder = decoding_executor(
+            self._workers,
+            limit_s=spec.execution.record_timeout_s,
+            serial=True,
+            on_cpu=lambda seconds: recorder.add_cpu("preprocess", seconds),
+        )
+        prepare = PreprocessStage(transform, executor=decoder, cache=cache)
         infer = InferenceStage(model.runtime, transform, head, batcher)
         # Both come after the threads, which are entered later, have ended.
         stack.callback(prepare.close)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from airflow_provider_aiopt.data.manifest import ShardManifest, ShardRef, shard_name
-from airflow_provider_aiopt.data.source import Source
+from airflow_provider_aiopt.data.source import RecordSource
 from airflow_provider_aiopt.runner.context import RunContext
 from airflow_provider_aiopt.runner.fingerprints import derived, stage_settings
 from airflow_provider_aiopt.runner.ingest import Bounds, cut_evenly
@@ -31,7 +31,9 @@ class PlannedShard:
     finished: ShardManifest | None
 
 
-def plan_shards(context: RunContext, files: ModelFiles, source: Source, records: int) -> list[PlannedShard]:
+def plan_shards(
+    context: RunContext, files: ModelFiles, source: RecordSource, records: int
+) -> list[PlannedShard]:
     """Cut *records* into the spec's shards and find those that are finished."""
     folder = results_folder(context)
     settings = [stage_settings(context.spec, files, stage) for stage in STAGES[1:]]

@@ -49,7 +49,12 @@ def _stream(context: RunContext, recorder: StreamRecorder) -> None:
     recorder.stages["inference"].details["model_sha256"] = files.sha256
     recorder.stages["postprocess"].details["results_uri"] = results.uri
     with recorder.busy("ingest"):
-        source = open_source(folder, context.spec.source, resolver=context.resolver)
+        source = open_source(
+            folder,
+            context.spec.source,
+            resolver=context.resolver,
+            allowed_callables=context.allowed_callables,
+        )
         shards = plan_shards(context, files, source, source.count())
     head = make_head(context.spec, files)
     engine = StreamEngine(context, recorder, source, head)
@@ -63,6 +68,8 @@ def _stream(context: RunContext, recorder: StreamRecorder) -> None:
         except TooManyBadRecordsError:
             sink.withdraw()
             raise
+        finally:
+            recorder.stages["ingest"].details["source_retries"] = source.retries
     index = RunIndex(records=recorder.stages["ingest"].items_in, shards=tuple(shard.name for shard in shards))
     forget_earlier_run(context.workspace, index)
     write_index(folder, index)

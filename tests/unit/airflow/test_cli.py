@@ -60,6 +60,7 @@ def test_the_same_commands_in_the_same_groups() -> None:
     "line",
     [
         "run spec.yaml --set a.b=1 --set c=2 --work-dir w --run-id i --show 3 --json --statsd h:1",
+        "run spec.yaml --allow-callables p --allow-callables q",
         "run spec.yaml",
         "report dag/run --csv",
         "report dag/run --csv f.csv --plot a.png --plot b.svg --json",
@@ -106,6 +107,7 @@ def test_a_run_is_looked_for_in_airflows_work_dir(
 
 def test_commands_find_file_systems_through_airflows_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[argparse.Namespace] = []
+    monkeypatch.setenv("AIRFLOW__AIOPT__ALLOWED_CALLABLES", "pkg.datasets")
     (group,) = get_aiopt_cli_commands()
     command = next(item for item in COMMANDS if item.name == "run")
     monkeypatch.setattr(
@@ -114,6 +116,9 @@ def test_commands_find_file_systems_through_airflows_connections(monkeypatch: py
     assert airflow("run", "spec.yaml") == 7
     assert seen[0].resolver is resolve_with_connection
     assert seen[0].work_dir == "runs", "as aiopt run, not where Airflow's own runs are"
+    assert seen[0].allow_callables == ["pkg.datasets"], "what the deployment allows"
+    assert airflow("run", "spec.yaml", "--allow-callables", "mine") == 7
+    assert seen[1].allow_callables == ["mine"]
     assert command.name in {item.name for item in group.subcommands}
 
 

@@ -55,6 +55,13 @@ def test_a_stage_runs_with_what_airflow_brings() -> None:
     assert run.task == make_task()
     assert run.resolver is resolve_with_connection
     assert isinstance(run.metrics, AirflowMetrics)
+    assert run.allowed_callables == ()
+
+
+def test_a_deployment_lists_what_a_spec_may_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__AIOPT__ALLOWED_CALLABLES", "pkg.datasets, other")
+    run = run_context(task_context(), {"source": {"uri": "data"}, "model": {"uri": "m"}}, None)
+    assert run.allowed_callables == ("pkg.datasets", "other")
 
 
 def test_a_wrong_spec_is_refused() -> None:

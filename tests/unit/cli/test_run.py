@@ -170,3 +170,57 @@ def test_a_connection_is_airflows(spec: Path, capsys: pytest.CaptureFixture[str]
 
 def test_control_characters_do_not_reach_the_terminal() -> None:
     assert printable("a\x1b[31m\nb\u202ec") == r"a\x1b[31m\nb\u202ec"
+
+
+class TestCallables:
+    """A source that is a Python data set runs where its path is allowed."""
+
+    @pytest.fixture(autouse=True)
+    def _data(self, spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "aiopt_test_rows.py").write_text(
+            "def rows(count): return [{'a': number, 'b': 1} for number in range(count)]"
+        )
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.delenv("AIOPT_ALLOWED_CALLABLES", raising=False)
+        values = yaml.safe_load(spec.read_text())
+        values["source"] = {
+            "uri": "python:aiopt_test_rows.rows",
+            "format": "python",
+            "columns": ["a", "b"],
+            "arguments": {"count": 5},
+        }
+        values["execution"]["shards"] = 2
+        spec.write_text(yaml.safe_dump(values))
+
+    @pytest.mark.parametrize("mode", ["staged", "streaming"])
+    def test_allowed_by_argument(self, spec: Path, mode: str, capsys: pytest.CaptureFixture[str]) -> None:
+        found = report(capsys, str(spec), "--mode", mode, "--allow-callables", "aiopt_test_rows")
+
+        assert (found["records_in"], found["results"], found["quarantined"]) == (5, 5, 0)
+
+    def test_allowed_by_environment(
+        self, spec: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AIOPT_ALLOWED_CALLABLES", "elsewhere,aiopt_test_rows.rows")
+
+        assert report(capsys, str(spec))["results"] == 5
+
+    def test_else_refused_in_one_line(self, spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["run", str(spec)]) == 1
+
+        assert capsys.readouterr().err == (
+            "aiopt: source.uri: 'python:aiopt_test_rows.rows' is not allowed here; allowed is what lies "
+            "under: nothing. A deployment lists its prefixes in [aiopt] allowed_callables; aiopt run takes "
+            "--allow-callables\n"
+        )
+
+    def test_a_retry_goes_on_after_the_last_shard(
+        self, spec: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        arguments = (str(spec), "--run-id", "r", "--allow-callables", "aiopt_test_rows")
+        report(capsys, *arguments)
+        again = report(capsys, *arguments)
+        assert [stage["resumed"] for stage in again["stages"]] == [5, 5, 5, 5]
+
+        other = report(capsys, *arguments, "--set", "source.arguments.count=4")
+        assert [stage["resumed"] for stage in other["stages"]] == [0, 0, 0, 0]

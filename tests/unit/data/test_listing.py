@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_aiopt.data.listing import Entry, list_source, open_root
+from airflow_provider_aiopt.data.retry import RemoteCalls
 from airflow_provider_aiopt.exceptions import SourceError
 from airflow_provider_aiopt.spec import SourceSpec
 
@@ -210,8 +211,22 @@ class TestErrors:
             def invalidate_cache(self) -> None:
                 raise RuntimeError("no credentials")
 
-        with pytest.raises(SourceError, match=r"Cannot list failing://x: no credentials\. Check source\.uri"):
-            list_source(SourceSpec(uri="failing://x"), resolver=lambda *_, **__: (Failing(), "x"))
+        spec = SourceSpec(uri="failing://x")
+        waits: list[float] = []
+        with pytest.raises(
+            SourceError,
+            match=r"Cannot list failing://x: no credentials, at the last of 4 attempts\. Check source\.uri",
+        ):
+            list_source(
+                spec,
+                resolver=lambda *_, **__: (Failing(), "x"),
+                calls=RemoteCalls(spec, sleep=waits.append),
+            )
+        assert len(waits) == 3
+
+    def test_a_source_that_is_not_there_is_asked_for_once(self, remote: str) -> None:
+        with pytest.raises(SourceError, match=r"No such file, folder or bucket\. Check source\.uri"):
+            list_source(SourceSpec(uri=f"{remote}/nowhere"))
 
 
 @given(st.binary(min_size=1, max_size=8).filter(lambda name: b"/" not in name and b"\0" not in name))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from airflow_provider_aiopt.data import reading
 from airflow_provider_aiopt.data.listing import Entry, Root, list_source
 from airflow_provider_aiopt.data.reading import read_entry
+from airflow_provider_aiopt.data.retry import RemoteCalls
 from airflow_provider_aiopt.exceptions import (
     EmptyRecordError,
     PathEscapeError,
@@ -22,9 +23,10 @@ from airflow_provider_aiopt.exceptions import (
 from airflow_provider_aiopt.spec import SourceSpec
 
 
-def listed(uri: Path | str) -> tuple[Root, Entry]:
+def listed(uri: Path | str, **settings: Any) -> tuple[Root, Entry]:
     """The root and the only file of a source."""
-    root, (entry,) = list_source(SourceSpec(uri=str(uri)))
+    spec = SourceSpec(uri=str(uri), **settings)
+    root, (entry,) = list_source(spec, calls=RemoteCalls(spec, sleep=lambda _: None))
     return root, entry
 
 
@@ -244,12 +246,12 @@ class TestRemote:
             (
                 TimeoutError("timed out"),
                 SourceError,
-                "memory://.*/a: timed out. The storage is at fault, not the",
+                "memory://.*/a: timed out, at the last of 4 attempts. The storage is at fault, not the",
             ),
             (
                 RuntimeError("no credentials"),
                 SourceError,
-                "memory://.*/a: no credentials. The storage is at fault",
+                "memory://.*/a: no credentials, at the last of 4 attempts. The storage is at fault",
             ),
         ],
     )
@@ -268,3 +270,36 @@ class TestRemote:
 
         with pytest.raises(expected, match=said):
             read_entry(*source, max_bytes=10)
+
+    def test_a_read_that_succeeds_at_last_is_counted(
+        self, source: tuple[Root, Entry], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        root, entry = source
+        answers: list[Any] = [TimeoutError("slow"), OSError("throttled"), b"content"]
+
+        def answer(*_: object) -> bytes:
+            found = answers.pop(0)
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        monkeypatch.setattr(root.filesystem, "cat_file", answer)
+
+        assert read_entry(root, entry, max_bytes=10) == b"content"
+        assert root.calls.retries == 2
+
+    def test_refused_credentials_are_no_fault_of_the_record(
+        self, source: tuple[Root, Entry], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object) -> bytes:
+            raise PermissionError("The token has expired") from ExpiredTokenError
+
+        monkeypatch.setattr(source[0].filesystem, "cat_file", fail)
+
+        with pytest.raises(SourceError, match=r"The token has expired\. The storage is at fault"):
+            read_entry(*source, max_bytes=10)
+        assert source[0].calls.retries == 0
+
+
+class ExpiredTokenError(Exception):
+    response: ClassVar = {"Error": {"Code": "ExpiredToken"}, "ResponseMetadata": {"HTTPStatusCode": 400}}

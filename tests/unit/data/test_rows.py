@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import random
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -15,8 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_aiopt.data.listing import list_source
-from airflow_provider_aiopt.data.rows import iter_rows, row_payload
+from airflow_provider_aiopt.data.listing import Entry, Root, list_source
+from airflow_provider_aiopt.data.remote_file import RemoteFile
+from airflow_provider_aiopt.data.retry import RemoteCalls
+from airflow_provider_aiopt.data.rows import count_rows, iter_rows, row_payload
 from airflow_provider_aiopt.exceptions import (
     DecodeError,
     EmptyRecordError,
@@ -236,6 +239,93 @@ class TestParquet:
         assert bad.startswith("DecodeError: The row cannot be represented: 'utf-8' codec can't decode")
 
 
+class TestRowGroups:
+    """1000 rows in groups of 100, of a narrow column and a wide one."""
+
+    @pytest.fixture
+    def content(self) -> bytes:
+        wide = [random.Random(number).randbytes(500) for number in range(1000)]
+        buffer = io.BytesIO()
+        table = pa.table({"a": range(1000), "wide": wide})
+        pq.write_table(table, buffer, row_group_size=100, compression="none", use_dictionary=False)
+        return buffer.getvalue()
+
+    @pytest.fixture
+    def fetched(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """How many bytes each read of a remote file took."""
+        sizes: list[int] = []
+        readinto = RemoteFile.readinto
+
+        def counted(self: RemoteFile, buffer: Any) -> int:
+            sizes.append(readinto(self, buffer))
+            return sizes[-1]
+
+        monkeypatch.setattr(RemoteFile, "readinto", counted)
+        return sizes
+
+    def file(self, remote: str, content: bytes, *columns: str) -> tuple[Root, Entry, SourceSpec]:
+        fsspec.filesystem("memory").pipe_file(f"{remote}/rows", content)
+        spec = spec_of(remote, "parquet", columns or ("a",))
+        root, (entry,) = list_source(spec)
+        return root, entry, spec
+
+    @pytest.mark.parametrize(
+        ("start", "stop"),
+        [(0, 1), (0, 100), (99, 101), (250, 251), (130, 470), (128, 129), (999, 1000), (1000, 2000), (5, 5)],
+    )
+    def test_any_range(self, remote: str, content: bytes, start: int, stop: int) -> None:
+        found = iter_rows(*self.file(remote, content), start, stop)
+
+        assert [row["a"] for row in found] == list(range(1000))[start:stop]
+
+    def test_counting_reads_the_footer_only(self, remote: str, content: bytes, fetched: list[int]) -> None:
+        file = self.file(remote, content)
+
+        assert count_rows(*file) == 1000
+        assert sum(fetched) <= 64 * 1024 < len(content) / 8  # what the reader takes to find the footer
+
+    def test_a_range_reads_its_row_groups_and_columns_only(
+        self, remote: str, content: bytes, fetched: list[int]
+    ) -> None:
+        narrow, wide = self.file(remote, content), self.file(remote, content, "wide")
+        count_rows(*narrow)
+        footer = sum(fetched)
+        fetched.clear()
+        list(iter_rows(*narrow, 250, 260))
+        assert sum(fetched) - footer < 2_000, "one group of a column of 8 bytes a row"
+
+        fetched.clear()
+        list(iter_rows(*wide, 250, 310))
+        assert 100_000 < sum(fetched) - footer < 110_000, "two groups of a column of 504 bytes a row"
+
+    def test_a_damaged_row_group_spoils_its_own_rows_only(self, tmp_path: Path, content: bytes) -> None:
+        file = pq.ParquetFile(io.BytesIO(content))
+        begin = file.metadata.row_group(3).column(0).data_page_offset
+        (tmp_path / "rows").write_bytes(content[:begin] + bytes(20) + content[begin + 20 :])
+        spec = spec_of(tmp_path, "parquet", ("a",))
+        root, (entry,) = list_source(spec)
+
+        def bad(start: int, stop: int) -> list[int]:
+            found = enumerate(iter_rows(root, entry, spec, start, stop), start=start)
+            return [number for number, row in found if isinstance(row, RecordError)]
+
+        assert count_rows(root, entry, spec) == 1000
+        assert bad(0, 1000) == list(range(300, 400))
+        assert bad(350, 500) == list(range(350, 400))
+
+    def test_an_outage_is_not_taken_for_damage(
+        self, remote: str, content: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        root, entry, spec = self.file(remote, content)
+
+        def fail(*_: object) -> int:
+            raise SourceError("out of reach")
+
+        monkeypatch.setattr(RemoteFile, "readinto", fail)
+        with pytest.raises(SourceError, match="out of reach"):
+            list(iter_rows(root, entry, spec))
+
+
 class TestFiles:
     @pytest.mark.parametrize("format_name", ["csv", "jsonl", "parquet"])
     def test_a_file_that_is_gone_is_one_bad_row(self, tmp_path: Path, format_name: str) -> None:
@@ -272,14 +362,14 @@ class TestFiles:
         filesystem = fsspec.filesystem("memory")
         filesystem.pipe_file(f"{remote}/rows", b"a,b\n")
         spec = spec_of(remote, "csv")
-        root, (entry,) = list_source(spec)
+        root, (entry,) = list_source(spec, calls=RemoteCalls(spec, sleep=lambda _: None))
 
         def fail(*_: object, **__: object) -> None:
             raise TimeoutError("timed out")
 
         monkeypatch.setattr(filesystem, "open", fail)
 
-        with pytest.raises(SourceError, match="rows: timed out"):
+        with pytest.raises(SourceError, match="rows: timed out, at the last of 4 attempts"):
             list(iter_rows(root, entry, spec))
 
 

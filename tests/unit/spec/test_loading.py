@@ -39,10 +39,12 @@ def test_every_valid_spec_survives_yaml_json_and_plain_values(values: dict[str, 
 def test_every_valid_spec_survives_a_file(
     tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any]
 ) -> None:
-    paths = {"source.uri": "x", "model.uri": "x", "model.labels": "x", "sink.uri": "x"}
+    overrides = {"source.uri": "x", "model.uri": "x", "model.labels": "x", "sink.uri": "x"}
+    if values["source"]["format"] == "python":
+        overrides["source.uri"] = "python:a.b"
     if (cache := values.get("cache")) and "://" not in cache["uri"]:
-        paths["cache.uri"] = "x"
-    spec = load_spec(values, overrides=paths)
+        overrides["cache.uri"] = "x"
+    spec = load_spec(values, overrides=overrides)
     folder = tmp_path_factory.mktemp("spec")
     (folder / "spec.yaml").write_text(spec.to_yaml(), encoding="utf-8")
     (folder / "spec.json").write_text(spec.to_json(), encoding="utf-8")

@@ -42,7 +42,7 @@ def test_every_fault_has_its_line() -> None:
             {"source": {"uri": "x", "patern": "*"}},
             "source.patern: unknown key; did you mean 'pattern'? allowed: ",
         ),
-        ({"source": {"uri": "x", "raw": 1}}, "source.raw: unknown key; allowed: allow_empty, columns, "),
+        ({"source": {"uri": "x", "raw": 1}}, "source.raw: unknown key; allowed: allow_empty, "),
         ({"model": {"uri": "x", "zzz": 1}}, "model.zzz: unknown key; allowed: connection, device, labels, "),
         (
             {"preprocess": {"kind": "image", "sise": 3}},
@@ -184,8 +184,20 @@ def test_a_wrong_value_is_shown_with_what_is_allowed(sections: dict[str, Any], s
     ("sections", "said"),
     [
         (
+            {"source": {"uri": "x", "format": "python"}},
+            "source: uri 'x' does not fit format 'python': format 'python' takes the path of a callable as 'python:my_package.datasets.photos', and no other format does",
+        ),
+        (
+            {"source": {"uri": "python:a.b"}},
+            "source: uri 'python:a.b' does not fit format 'files': format 'python' takes the path of a callable as 'python:my_package.datasets.photos', and no other format does",
+        ),
+        (
+            {"source": {"uri": "x", "arguments": {"a": 1}}},
+            "source: arguments belong to the format 'python'; the format is 'files'",
+        ),
+        (
             {"source": {"uri": "x", "columns": ["a"]}},
-            "source: columns and id_column belong to the formats csv, jsonl and parquet; with format 'files' each file is one record",
+            "source: columns and id_column belong to the formats csv, jsonl, parquet and python; with format 'files' each file is one record",
         ),
         (
             {"source": {"uri": "x", "format": "jsonl"}},
@@ -237,7 +249,7 @@ def test_a_wrong_value_is_shown_with_what_is_allowed(sections: dict[str, Any], s
         ),
         (
             {"preprocess": {"kind": "tabular"}},
-            "spec: preprocess.kind 'tabular' needs rows: set source.format to csv, jsonl or parquet, or use kind 'image' or 'text' for files",
+            "spec: preprocess.kind 'tabular' needs rows: set source.format to csv, jsonl or parquet, or to python with source.columns, or use kind 'image' or 'text' for files",
         ),
         (
             {"source": rows(), "preprocess": {"kind": "tabular", "mean": [0], "std": [1]}},
