@@ -21,7 +21,7 @@ from airflow_provider_aiopt.telemetry.testing import make_stage_report, make_tas
 
 @pytest.fixture(autouse=True)
 def _work_dir(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIRFLOW__AIOPT__WORK_DIR", "/work/")
+    monkeypatch.setenv("AIRFLOW__AIOPT__WORK_DIR", "/shared/")
 
 
 def test_the_identity_is_that_of_the_task_instance() -> None:
@@ -34,24 +34,24 @@ def test_a_task_that_is_not_mapped_has_no_index_whatever_airflow_says() -> None:
 
 
 def test_a_run_has_a_folder_of_its_own() -> None:
-    assert open_workspace(make_task()).uri == "/work/dag/run"
+    assert open_workspace(make_task()).uri == "/shared/dag/run"
     assert open_workspace(make_task(), "/elsewhere/x").uri == "/elsewhere/x"
 
 
-@pytest.mark.parametrize("work_dir", ["/work", "memory://work"])
+@pytest.mark.parametrize("work_dir", ["/shared", "memory://shared"])
 def test_runs_whose_ids_begin_alike_stay_apart(work_dir: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Airflow allows colons, two of which have a meaning in fsspec's URLs."""
     monkeypatch.setenv("AIRFLOW__AIOPT__WORK_DIR", work_dir)
     for run_id in ("a", "a::b", "a:b", "manual__2026-01-01T00:00:00+00:00"):
         workspace = open_workspace(make_task().model_copy(update={"run_id": run_id}))
-        assert workspace.root.path == f"/work/dag/{run_id}"
+        assert workspace.root.path == f"/shared/dag/{run_id}"
         assert workspace.run_id == run_id
 
 
 def test_a_stage_runs_with_what_airflow_brings() -> None:
     spec = {"source": {"uri": "data"}, "model": {"uri": "m"}}
     run = run_context(task_context(), spec, None)
-    assert run.workspace.uri == "/work/dag/run"
+    assert run.workspace.uri == "/shared/dag/run"
     assert run.task == make_task()
     assert run.resolver is resolve_with_connection
     assert isinstance(run.metrics, AirflowMetrics)
