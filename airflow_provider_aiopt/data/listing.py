@@ -45,6 +45,8 @@ class Root:
     :param uri: the folder's URI, to which a name is appended
     :param is_local: whether it is on this machine's own file system
     :param calls: how a remote file system is called
+    :param real_path: where a local folder really lies, all links followed, when the root was made: what is read
+        has to lie below it, even should something else take the folder's place
     """
 
     filesystem: Any
@@ -52,6 +54,15 @@ class Root:
     uri: str
     is_local: bool
     calls: RemoteCalls = field(compare=False, repr=False)
+    real_path: str = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Follow the links of the folder's path."""
+        object.__setattr__(self, "real_path", os.path.realpath(self.path) if self.is_local else self.path)
+
+    def holds(self, real_path: str) -> bool:
+        """Whether a local path, absolute and without links or dots, is the root or lies below it."""
+        return real_path == self.real_path or real_path.startswith(f"{self.real_path.rstrip('/')}/")
 
     def uri_of(self, entry: Entry) -> str:
         """Return the URI of *entry* as fsspec would open it."""

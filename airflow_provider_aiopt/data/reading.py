@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 
 from airflow_provider_aiopt.data.folder import reason_of
 from airflow_provider_aiopt.data.listing import Entry, Root
@@ -46,16 +45,22 @@ def open_local(root: Root, entry: Entry) -> int:
     :raises PathEscapeError: if a symbolic link leads out of the root
     :raises RecordReadError: if it is gone, may not be read or is no regular file
     """
+    return _open_checked(root, entry)[0]
+
+
+def _open_checked(root: Root, entry: Entry) -> tuple[int, int]:
+    """Return the descriptor of :func:`open_local` and the file's size."""
     path = root.path_of(entry)
-    with local_errors():
+    try:
         # Without O_NONBLOCK, opening a pipe would wait for a writer for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise _unreadable(error) from error
     try:
-        _check_local(root, path, descriptor)
+        return descriptor, _check_local(root, path, descriptor)
     except BaseException:
         os.close(descriptor)
         raise
-    return descriptor
 
 
 def _reader(root: Root) -> Callable[[Root, Entry, int], bytes]:
@@ -63,33 +68,40 @@ def _reader(root: Root) -> Callable[[Root, Entry, int], bytes]:
 
 
 def _read_local(root: Root, entry: Entry, max_bytes: int) -> bytes:
-    descriptor = open_local(root, entry)
-    with os.fdopen(descriptor, "rb", buffering=0) as stream:
-        size = os.fstat(descriptor).st_size
+    descriptor, size = _open_checked(root, entry)
+    try:
         if size > max_bytes:
             raise _too_large(str(size), max_bytes)
         chunks = []
         remaining = max_bytes + 1
-        with local_errors():
-            while remaining > 0 and (chunk := stream.read(min(remaining, size + 1))):
-                chunks.append(chunk)
-                remaining -= len(chunk)
+        while remaining > 0 and (chunk := os.read(descriptor, min(remaining, size + 1))):
+            chunks.append(chunk)
+            remaining -= len(chunk)
+    except OSError as error:
+        raise _unreadable(error) from error
+    finally:
+        os.close(descriptor)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _check_local(root: Root, path: str, descriptor: int) -> None:
-    """Judge what was really opened, so that a link swapped in after a check cannot slip through."""
-    real = os.path.realpath(path)
-    with suppress(OSError):
-        real = str(Path(f"/proc/self/fd/{descriptor}").readlink())
-    base = os.path.realpath(root.path)
-    if os.path.commonpath([real, base]) != base:
+def _check_local(root: Root, path: str, descriptor: int) -> int:
+    """Judge what was really opened, so that a link swapped in after a check cannot slip through.
+
+    :returns: the file's size
+    """
+    try:
+        real = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - a Path costs more than the call
+    except OSError:  # there is no /proc
+        real = os.path.realpath(path)
+    if not root.holds(real):
         raise PathEscapeError(
             f"A symbolic link leads out of the source's root {root.path} to {real}. Copy the file into the "
             "root, or name its own folder as the source"
         )
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
         raise RecordReadError("It is not a regular file but a folder, pipe, socket or device")
+    return status.st_size
 
 
 def _read_remote(root: Root, entry: Entry, max_bytes: int) -> bytes:

@@ -99,15 +99,13 @@ class TestLocal:
         (folder / "a").write_bytes(b"x" * 10)
         check = reading._check_local
 
-        def grow(*args: Any) -> None:
-            check(*args)
+        def grow(*args: Any) -> int:
+            size = check(*args)
             with (folder / "a").open("ab") as stream:
                 stream.write(b"y" * 10_000)
+            return size
 
-        fstat = os.fstat
         monkeypatch.setattr(reading, "_check_local", grow)
-        # As if it grew only after its size was taken.
-        monkeypatch.setattr(os, "fstat", lambda fd: os.stat_result([*fstat(fd)[:6], 10, *fstat(fd)[7:]]))
 
         with pytest.raises(RecordTooLargeError, match="has over 100 bytes"):
             read(root)
@@ -179,10 +177,10 @@ class TestLinks:
         (folder / "a").symlink_to(outside / "secret")
         check = reading._check_local
 
-        def swap_and_check(*args: Any) -> None:
+        def swap_and_check(*args: Any) -> int:
             (folder / "a").unlink()
             (folder / "a").write_bytes(b"harmless")
-            check(*args)
+            return check(*args)
 
         monkeypatch.setattr(reading, "_check_local", swap_and_check)
 
@@ -195,10 +193,11 @@ class TestLinks:
         (folder / "a").write_bytes(b"harmless")
         check = reading._check_local
 
-        def check_and_swap(*args: Any) -> None:
-            check(*args)
+        def check_and_swap(*args: Any) -> int:
+            size = check(*args)
             (folder / "a").unlink()
             (folder / "a").symlink_to(outside / "secret")
+            return size
 
         monkeypatch.setattr(reading, "_check_local", check_and_swap)
 
@@ -210,6 +209,51 @@ class TestLinks:
         root, entry = listed(folder.parent / "link")
 
         assert read_entry(root, entry, max_bytes=10) == b"x"
+
+    def test_what_takes_the_place_of_the_root_is_elsewhere(
+        self, folder: Path, root: Root, outside: Path
+    ) -> None:
+        (outside / "a").write_bytes(b"secret")
+        folder.rename(folder.parent / "moved")
+        folder.symlink_to(outside)
+
+        with pytest.raises(PathEscapeError, match=rf"leads out of the source's root {folder} to {outside}/a"):
+            read(root)
+
+    def test_the_link_that_leads_to_the_root_may_not_be_swapped(self, folder: Path, outside: Path) -> None:
+        link = folder.parent / "link"
+        link.symlink_to(folder)
+        root = list_source(SourceSpec(uri=str(link), allow_empty=True))[0]
+        (outside / "a").write_bytes(b"secret")
+        link.unlink()
+        link.symlink_to(outside)
+
+        with pytest.raises(PathEscapeError):
+            read(root)
+
+    def test_where_proc_does_not_tell_the_path_is_followed(
+        self, folder: Path, root: Root, outside: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        readlink = os.readlink
+
+        def without_proc(path: str) -> str:
+            if path.startswith("/proc/"):
+                raise FileNotFoundError
+            return readlink(path)
+
+        (folder / "a").write_bytes(b"x")
+        (folder / "out").symlink_to(outside / "secret")
+        monkeypatch.setattr(os, "readlink", without_proc)
+
+        assert read(root) == b"x"
+        with pytest.raises(PathEscapeError):
+            read(root, "out")
+
+    def test_every_file_lies_below_the_root_of_the_file_system(self, folder: Path) -> None:
+        (folder / "a").write_bytes(b"x")
+        whole = list_source(SourceSpec(uri="/", pattern="no such file", allow_empty=True))[0]
+
+        assert read(whole, str(folder / "a").lstrip("/")) == b"x"
 
     def test_a_file_that_the_spec_names_through_a_link_is_read(self, folder: Path, outside: Path) -> None:
         (folder / "a").symlink_to(outside / "secret")
