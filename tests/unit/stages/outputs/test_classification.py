@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as npst
 
 from airflow_provider_aiopt.exceptions import ModelOutputError
 from airflow_provider_aiopt.spec import ClassificationSpec
-from airflow_provider_aiopt.stages.outputs.classification import ClassificationHead
+from airflow_provider_aiopt.stages.outputs.classification import ClassificationHead, best_first
 
 LABELS = ("cat", "dog", "owl")
 FEEDS = {"x": np.zeros((2, 1))}
@@ -73,6 +73,25 @@ def test_no_rows_keep_their_types() -> None:
     columns = ClassificationHead(ClassificationSpec(), LABELS).results(np.empty((0, 3), np.float32))
     assert [len(column) for column in columns.values()] == [0, 0, 0]
     assert columns["label"].type == pa.string()
+
+
+@given(
+    npst.arrays(
+        np.float64,
+        st.tuples(st.integers(0, 6), st.integers(1, 40)),
+        # Few values, so that many are equal, beside all that floating-point numbers can be.
+        elements=st.sampled_from([-1.0, -0.0, 0.0, 0.25, 1.0]) | st.floats(),
+    ),
+    st.data(),
+)
+def test_the_best_are_those_that_a_full_stable_sort_puts_first(
+    scores: np.ndarray, data: st.DataObject
+) -> None:
+    count = data.draw(st.integers(0, scores.shape[1]))
+
+    np.testing.assert_array_equal(
+        best_first(scores, count), np.argsort(-scores, axis=1, kind="stable")[:, :count]
+    )
 
 
 @given(
