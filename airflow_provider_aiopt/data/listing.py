@@ -45,8 +45,8 @@ class Root:
     :param uri: the folder's URI, to which a name is appended
     :param is_local: whether it is on this machine's own file system
     :param calls: how a remote file system is called
-    :param real_path: where a local folder really lies, all links followed, when the root was made: what is read
-        has to lie below it, even should something else take the folder's place
+    :param real_path: where a local folder lay, all links followed, when the root was made: what is read has
+        to lie below it, even should something else take the folder's place
     """
 
     filesystem: Any

@@ -86,6 +86,7 @@ def open_session(model: Path | bytes) -> Any:
     :raises ModelLoadError: if ONNX Runtime cannot load the model
     """
     onnxruntime = require("onnxruntime", "Running a model")
+    onnxruntime.disable_telemetry_events()  # some builds report their use to their makers
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = usable_cores()
     options.log_severity_level = 3

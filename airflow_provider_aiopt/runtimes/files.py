@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from airflow_provider_aiopt.spec.card import CARD_FILE, ModelCard, parse_card
 from airflow_provider_aiopt.spec.model import BUILTIN_SCHEME, RUNTIME_FILES, ModelSpec
 
 _ENDINGS = tuple(ending for endings in RUNTIME_FILES.values() for ending in endings)
+
+_SETTLED_NS = 2_000_000_000
+"""Age, in nanoseconds, of a change that a later one cannot share its time with, whatever the clock's step."""
+
+_digests: dict[tuple[int, ...], str] = {}
 
 BUILTIN_MODELS = Path(__file__).resolve().parent.parent / "models"
 
@@ -97,9 +103,26 @@ def builtin_models() -> list[str]:
 
 
 def file_sha256(file: Path) -> str:
-    """Return the hex digest of a file's content."""
+    """Return the hex digest of a file's content.
+
+    This process reads a file once: what tells that it was changed or replaced since is device, inode, size
+    and the times of its last changes, of which the second cannot be set back.
+    """
     with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        identity = _identity(stream.fileno())
+        digest = _digests.get(identity)
+        if digest is None:
+            began = time.time_ns()
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            settled = began - max(identity[-2:]) > _SETTLED_NS
+            if settled and _identity(stream.fileno()) == identity:
+                _digests[identity] = digest
+    return digest
+
+
+def _identity(descriptor: int) -> tuple[int, ...]:
+    status = os.fstat(descriptor)
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _locate(spec: ModelSpec, resolver: FileSystemResolver) -> tuple[Folder, str | None]:

@@ -66,6 +66,7 @@ class OnnxRuntime:
             import onnxruntime
         except ImportError as error:
             raise MissingExtraError("onnxruntime", "cpu", "Running an ONNX model") from error
+        onnxruntime.disable_telemetry_events()  # some builds report their use to their makers
         providers = _providers(onnxruntime, device, file, engines)
         self._session = _open_session(onnxruntime, file, providers, threads or usable_cores())
         self._provider: str = self._session.get_providers()[0]

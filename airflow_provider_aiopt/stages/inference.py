@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_aiopt.data.tensors import drop_rows, make_batch, tensor_array
-from airflow_provider_aiopt.exceptions import NonFiniteOutputError, RecordError
+from airflow_provider_aiopt.exceptions import ModelOutputError, NonFiniteOutputError, RecordError
 from airflow_provider_aiopt.runtimes.base import ModelRuntime, check_feeds
 from airflow_provider_aiopt.stages.base import StageOutput, bad_records
 from airflow_provider_aiopt.stages.batching.batcher import Batcher
@@ -38,6 +39,8 @@ class InferenceStage:
         self._transform = transform
         self._head = head
         self._batcher = batcher
+        self._width: int | None = None
+        self._lock = threading.Lock()
 
     def process(self, batch: pa.RecordBatch) -> StageOutput:
         """Run the model on one batch; records for which it answers NaN or infinity are bad.
@@ -69,7 +72,21 @@ class InferenceStage:
         check_feeds(self._runtime.inputs, padded)
         answered = self._runtime.run(padded)
         nbytes = sum(value.nbytes for tensors in (padded, answered) for value in tensors.values())
-        return self._head.reduce(trim_rows(answered, cut.padded, cut.rows), feeds), nbytes
+        reduced = self._head.reduce(trim_rows(answered, cut.padded, cut.rows), feeds)
+        self._check_width(reduced.shape[1])
+        return reduced, nbytes
+
+    def _check_width(self, width: int) -> None:
+        """Check that all calls answer alike: the rows of one column have one width."""
+        with self._lock:
+            first = self._width = width if self._width is None else self._width
+        if width != first:
+            raise ModelOutputError(
+                f"The model answered {width} values per record to one call and {first} to an earlier one, "
+                "but all results of a run must have the same. Choose another postprocess.output, a "
+                "postprocess.kind that reduces it (embedding with pooling), or a model whose output does not "
+                "grow with its input"
+            )
 
     def close(self) -> None:
         """Keep the model: the process may need it again."""

@@ -92,11 +92,12 @@ def best_first(scores: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]
         return np.empty((len(scores), 0), np.intp)
     falling = -scores
     last = np.partition(falling, count - 1, axis=1)[:, count - 1 : count]
-    # Whatever is equal to the last one competes with it; negated, so that NaN, greater than nothing, stays in.
+    # Whatever equals the last one competes with it; negated, so that NaN, greater than nothing, stays in.
     rows, columns = np.nonzero(~(falling > last))
     found = columns[np.lexsort((falling[rows, columns], rows))]
     first = np.searchsorted(rows, np.arange(len(scores)))
-    return found[first[:, None] + np.arange(count)]
+    best: np.ndarray[Any, Any] = found[first[:, None] + np.arange(count)]
+    return best
 
 
 def _activate(values: np.ndarray[Any, Any], activation: str) -> np.ndarray[Any, Any]:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from airflow_provider_aiopt.exceptions import (
     SpecError,
     StorageError,
 )
+from airflow_provider_aiopt.runtimes import files as files_module
 from airflow_provider_aiopt.runtimes.files import builtin_models, file_sha256, find_model, read_labels
 from airflow_provider_aiopt.spec import ModelSpec
 
@@ -68,6 +71,63 @@ def test_a_folder_is_found_by_its_card(folder: Path) -> None:
     assert files.sha256 == file_sha256(files.file)
     assert files.card is not None
     assert files.card.name == "tiny"
+
+
+class TestDigest:
+    @pytest.fixture(autouse=True)
+    def nothing_known(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(files_module, "_digests", {})
+
+    @pytest.fixture
+    def hashed(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """What was hashed, as if a minute after it was written."""
+        hashed: list[str] = []
+        file_digest, time_ns = hashlib.file_digest, time.time_ns
+
+        def record(stream: Any, name: str) -> Any:
+            hashed.append(Path(stream.name).name)
+            return file_digest(stream, name)
+
+        monkeypatch.setattr(hashlib, "file_digest", record)
+        monkeypatch.setattr(time, "time_ns", lambda: time_ns() + 60 * 10**9)
+        return hashed
+
+    def test_a_process_reads_a_file_once(self, folder: Path, hashed: list[str]) -> None:
+        first, again = (find_model(ModelSpec(uri=str(folder))) for _ in range(2))
+
+        assert first.sha256 == again.sha256
+        assert hashed == ["model.onnx"]
+
+    def test_a_changed_file_is_read_again_though_its_size_and_time_are_the_same(
+        self, tmp_path: Path, hashed: list[str]
+    ) -> None:
+        file = tmp_path / "file"
+        file.write_bytes(b"one")
+        status = file.stat()
+        assert file_sha256(file) == hashlib.sha256(b"one").hexdigest()
+
+        while (
+            file.stat().st_ctime_ns == status.st_ctime_ns
+        ):  # the kernel's clock ticks every few milliseconds
+            file.write_bytes(b"two")
+        os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert file_sha256(file) == hashlib.sha256(b"two").hexdigest()
+
+    def test_a_file_that_takes_the_place_of_another_is_read(self, tmp_path: Path, hashed: list[str]) -> None:
+        file, other = tmp_path / "file", tmp_path / "other"
+        file.write_bytes(b"one")
+        other.write_bytes(b"two")
+        file_sha256(file)
+
+        other.replace(file)
+        assert file_sha256(file) == hashlib.sha256(b"two").hexdigest()
+
+    def test_a_file_that_has_just_changed_may_change_again_in_the_same_moment(self, tmp_path: Path) -> None:
+        file = tmp_path / "file"
+        file.write_bytes(b"one")
+        file_sha256(file)
+
+        assert files_module._digests == {}
 
 
 def test_a_file_within_a_folder_has_its_card(folder: Path) -> None:

@@ -61,6 +61,13 @@ def cuda_build(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return calls
 
 
+def test_onnx_runtime_reports_its_use_to_no_one(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(onnxruntime, "disable_telemetry_events", lambda: calls.append("disabled"))
+    OnnxRuntime(model, device="cpu")
+    assert calls == ["disabled"]
+
+
 def test_a_batch_is_run_and_the_outputs_have_names(model: Path) -> None:
     runtime = OnnxRuntime(model, device="cpu")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_aiopt.data.records import Record
 from airflow_provider_aiopt.data.tensors import array_tensor, make_batch, tensor_array
-from airflow_provider_aiopt.exceptions import DeviceOutOfMemoryError, ModelInputError
+from airflow_provider_aiopt.exceptions import DeviceOutOfMemoryError, ModelInputError, ModelOutputError
 from airflow_provider_aiopt.runtimes.base import TensorInfo
 from airflow_provider_aiopt.spec import BatchingSpec, ExecutionSpec, RawOutputSpec
 from airflow_provider_aiopt.stages.choose import make_batcher
@@ -86,6 +86,21 @@ def test_tensors_that_do_not_fit_never_reach_the_model() -> None:
     with pytest.raises(ModelInputError, match=r"takes x float32 \[\?, 2\], .* x float32 \[1, 3\]"):
         stage(model).process(batch([[1, 2, 3]]))
     assert model.calls == 0
+
+
+class Growing(Inverse):
+    """A model whose answers have as many values as its calls have rows."""
+
+    def run(self, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {"y": np.ones((len(feeds["x"]), len(feeds["x"])), np.float32)}
+
+
+@pytest.mark.parametrize("batch_size", [2, 8], ids=["within a batch", "from batch to batch"])
+def test_answers_whose_width_varies_are_refused(batch_size: int) -> None:
+    tested = stage(Growing(), ExecutionSpec(batch_size=batch_size))
+    with pytest.raises(ModelOutputError, match="1 values per record to one call and 2 to an earlier one"):
+        for rows in ([[1, 1]] * 2, [[1, 1]] * 1) if batch_size == 8 else ([[1, 1]] * 3,):
+            tested.process(batch(rows))
 
 
 class Small(Inverse):
