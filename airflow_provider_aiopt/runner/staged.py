@@ -18,9 +18,8 @@ from airflow_provider_aiopt.runner.ingest import ingest
 from airflow_provider_aiopt.runner.results import remove_foreign_results, results_folder, results_writer
 from airflow_provider_aiopt.runner.stage import ShardRunner
 from airflow_provider_aiopt.runtimes.files import ModelFiles, find_model
-from airflow_provider_aiopt.runtimes.loading import load_model
 from airflow_provider_aiopt.stages.base import Stage
-from airflow_provider_aiopt.stages.choose import make_batcher, make_head, make_transform
+from airflow_provider_aiopt.stages.choose import load_pipeline_model, make_batcher, make_head, make_transform
 from airflow_provider_aiopt.stages.inference import InferenceStage
 from airflow_provider_aiopt.stages.postprocess import PostprocessStage
 from airflow_provider_aiopt.stages.preprocess import PreprocessStage, decoding_executor
@@ -106,10 +105,12 @@ def _inference(
 
     def make_stage() -> Stage:
         with recorder.phase("model_load"):
-            model = load_model(spec.model, resolver=context.resolver, batch_sizes=spec.execution.call_sizes)
+            model = load_pipeline_model(spec, resolver=context.resolver)
         recorder.runtime = model.runtime.description
         if model.runtime.fallback:
             recorder.details["device_fallback"] = model.runtime.fallback
+        if model.runtime.normalisation:
+            recorder.details["normalisation"] = model.runtime.normalisation
         batcher = make_batcher(spec.execution, model.runtime)
         at_end.callback(lambda: recorder.details.update(batching=batcher.facts()))
         transform, head = make_transform(spec, model.files), make_head(spec, model.files)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from airflow_provider_aiopt.exceptions import ModelInputError
 
@@ -15,6 +15,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Normalisation:
+    """What a model of images wants done to uint8 pixels ``[batch, height, width, 3]``.
+
+    Each channel becomes ``(pixel - mean) / std`` in float32, then the axes are put in order.
+
+    :param mean: per channel, on the scale 0 to 255
+    :param std: per channel, on the same scale
+    :param layout: order of the axes that the model takes
+    """
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    layout: Literal["nchw", "nhwc"]
+
+
+@dataclass(frozen=True, slots=True)
 class TensorInfo:
     """Name, type and shape of a model's input or output.
 
@@ -22,11 +38,14 @@ class TensorInfo:
     :param dtype: numpy's name of its element type
     :param shape: its axes; None where an axis may have any length, and for all of it where the file does not
         say
+    :param pixels: whether it takes uint8 pixels ``[batch, height, width, 3]`` as they were prepared, which
+        the runtime normalises and lays out itself
     """
 
     name: str
     dtype: str
     shape: tuple[int | None, ...] | None
+    pixels: bool = False
 
     def __str__(self) -> str:
         """Return for example ``image float32 [?, 3, 224, 224]``."""
@@ -62,6 +81,14 @@ class ModelRuntime(Protocol):
     @property
     def fallback(self) -> str | None:
         """Why ``device: auto`` took no GPU; None where it did, or where the device was asked for."""
+        ...
+
+    @property
+    def normalisation(self) -> str | None:
+        """Where images are normalised: ``device``, ``host``, or ``host: REASON`` where a device could not.
+
+        None where the runtime was told of no normalisation.
+        """
         ...
 
     def run(self, feeds: Tensors) -> dict[str, np.ndarray[Any, Any]]:

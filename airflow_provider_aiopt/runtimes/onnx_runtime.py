@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +14,11 @@ from airflow_provider_aiopt.exceptions import (
     MissingExtraError,
     ModelLoadError,
 )
-from airflow_provider_aiopt.runtimes.base import TensorInfo
+from airflow_provider_aiopt.runtimes.base import Normalisation, TensorInfo
 from airflow_provider_aiopt.runtimes.failures import run_error
 from airflow_provider_aiopt.runtimes.files import cache_dir, file_sha256
 from airflow_provider_aiopt.runtimes.io_binding import BoundSession
+from airflow_provider_aiopt.runtimes.onnx_pixels import fuse_normalisation
 from airflow_provider_aiopt.runtimes.tensorrt import (
     EngineRequest,
     compute_capability,
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
+DEVICE = "device"
+"""What :attr:`OnnxRuntime.normalisation` says where the graph does it."""
 
 _DTYPES = {
     "tensor(float)": "float32",
@@ -49,6 +54,7 @@ class OnnxRuntime:
     :param device: ``cpu``, ``cuda``, ``tensorrt``, or ``auto`` for CUDA where it loads and else the CPU
     :param threads: threads of one call; default one for each core that the process may use
     :param engines: what TensorRT builds its engines of; needed for ``tensorrt``
+    :param normalisation: what the model wants done to uint8 images, which a device does in the graph
     :raises MissingExtraError: if ONNX Runtime is not installed
     :raises ModelLoadError: if it cannot load the file
     :raises DeviceUnavailableError: if *device* is ``cuda`` or ``tensorrt`` and does not load
@@ -61,17 +67,24 @@ class OnnxRuntime:
         device: str = "auto",
         threads: int | None = None,
         engines: EngineRequest | None = None,
+        normalisation: Normalisation | None = None,
     ) -> None:
         try:
             import onnxruntime
         except ImportError as error:
             raise MissingExtraError("onnxruntime", "cpu", "Running an ONNX model") from error
         onnxruntime.disable_telemetry_events()  # some builds report their use to their makers
-        providers = _providers(onnxruntime, device, file, engines)
-        self._session = _open_session(onnxruntime, file, providers, threads or usable_cores())
+        opener = _Opener(onnxruntime, device, threads or usable_cores(), engines)
+        self.normalisation: str | None = None
+        # On the CPU numpy does it: docs/performance.md has the measurements.
+        if normalisation and device != "cpu" and CUDA in onnxruntime.get_available_providers():
+            self._session, self.normalisation = _open_fused(opener, file, normalisation)
+        else:
+            self._session = opener.open(file)
+            self.normalisation = "host" if normalisation else None
         self._provider: str = self._session.get_providers()[0]
-        _check_loaded(device, self._provider)
-        self.inputs = tuple(_info(value) for value in self._session.get_inputs())
+        pixels = self.normalisation == DEVICE
+        self.inputs = tuple(replace(_info(value), pixels=pixels) for value in self._session.get_inputs())
         self.outputs = tuple(_info(value) for value in self._session.get_outputs())
         self.fallback = _fallback(onnxruntime, device, self._provider)
         self._run = (
@@ -103,7 +116,38 @@ class OnnxRuntime:
         return dict(zip(names, values, strict=True))
 
 
-def _open_session(onnxruntime: Any, file: Path, providers: Sequence[Any], threads: int) -> Any:
+@dataclass(frozen=True)
+class _Opener:
+    """Opens sessions of a model's file, or of its content, on the device that was asked for."""
+
+    onnxruntime: Any
+    device: str
+    threads: int
+    engines: EngineRequest | None
+
+    def open(self, model: Path | bytes) -> Any:
+        providers = _providers(self.onnxruntime, self.device, model, self.engines)
+        session = _open_session(self.onnxruntime, model, providers, self.threads)
+        _check_loaded(self.device, session.get_providers()[0])
+        return session
+
+
+def _open_fused(opener: _Opener, file: Path, normalisation: Normalisation) -> tuple[Any, str]:
+    """Return a session that normalises in its graph if it runs on a device, and where that is done."""
+    try:
+        model = fuse_normalisation(file, normalisation)
+    except ValueError as error:
+        session = opener.open(file)
+        return session, "host" if session.get_providers()[0] == CPU else f"host: {error}"
+    # Another graph has other engines.
+    engines = opener.engines and replace(opener.engines, sha256=_digest(model))
+    session = replace(opener, engines=engines).open(model)
+    if session.get_providers()[0] != CPU:
+        return session, DEVICE
+    return replace(opener, device="cpu").open(file), "host"  # the device did not load
+
+
+def _open_session(onnxruntime: Any, model: Path | bytes, providers: Sequence[Any], threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     # A thread that spins between two operators takes a core from decoding and makes no call shorter:
@@ -111,9 +155,11 @@ def _open_session(onnxruntime: Any, file: Path, providers: Sequence[Any], thread
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # warnings about providers are this module's to give
     try:
-        return onnxruntime.InferenceSession(str(file), options, providers=list(providers))
+        source = model if isinstance(model, bytes) else str(model)
+        return onnxruntime.InferenceSession(source, options, providers=list(providers))
     except Exception as error:  # the runtime raises a class of its own for each fault
-        raise ModelLoadError(f"ONNX Runtime cannot load {file}: {' '.join(str(error).split())}") from error
+        what = "the model with its normalisation" if isinstance(model, bytes) else str(model)
+        raise ModelLoadError(f"ONNX Runtime cannot load {what}: {' '.join(str(error).split())}") from error
 
 
 _REMEDY = (
@@ -125,7 +171,7 @@ _NEEDED = {"cuda": CUDA, "tensorrt": TENSORRT}
 
 
 def _providers(
-    onnxruntime: Any, device: str, file: Path, engines: EngineRequest | None
+    onnxruntime: Any, device: str, model: Path | bytes, engines: EngineRequest | None
 ) -> list[str | tuple[str, dict[str, Any]]]:
     """Return the providers to try in order; nothing is left to the runtime's own preference."""
     available = onnxruntime.get_available_providers()
@@ -141,13 +187,17 @@ def _providers(
     if device != "tensorrt":
         return [CUDA, CPU]
     load_libraries()
-    options = _engine_options(onnxruntime, file, engines or EngineRequest(file_sha256(file)))
+    options = _engine_options(onnxruntime, model, engines or EngineRequest(_digest(model)))
     return [(TENSORRT, options), CUDA, CPU]  # what TensorRT does not know of the graph runs on CUDA
 
 
-def _engine_options(onnxruntime: Any, file: Path, engines: EngineRequest) -> dict[str, Any]:
+def _digest(model: Path | bytes) -> str:
+    return hashlib.sha256(model).hexdigest() if isinstance(model, bytes) else file_sha256(model)
+
+
+def _engine_options(onnxruntime: Any, model: Path | bytes, engines: EngineRequest) -> dict[str, Any]:
     # The profile names the inputs, which only a session knows.
-    inputs = _open_session(onnxruntime, file, [CPU], 1).get_inputs()
+    inputs = _open_session(onnxruntime, model, [CPU], 1).get_inputs()
     options = tensorrt_options(
         engines,
         [_info(value) for value in inputs],

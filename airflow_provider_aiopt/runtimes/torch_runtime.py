@@ -13,9 +13,10 @@ from airflow_provider_aiopt.exceptions import (
     DeviceUnavailableError,
     MissingExtraError,
 )
-from airflow_provider_aiopt.runtimes.base import TensorInfo
+from airflow_provider_aiopt.runtimes.base import Normalisation, TensorInfo
 from airflow_provider_aiopt.runtimes.failures import run_error
 from airflow_provider_aiopt.runtimes.torch_files import TorchModel, name_outputs, open_torch_file
+from airflow_provider_aiopt.runtimes.torch_pixels import TorchPixels
 from airflow_provider_aiopt.spec.model import TorchSpec
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class TorchRuntime:
     :param device: ``cpu``, ``cuda``, or ``auto`` for CUDA where there is a device and else the CPU
     :param threads: threads of one call on the CPU; default one for each core that the process may use
     :param options: how PyTorch runs it
+    :param normalisation: what the model wants done to uint8 images, which a device does itself
     :raises MissingExtraError: if PyTorch is not installed
     :raises ModelLoadError: if it cannot load the file
     :raises DeviceUnavailableError: if *device* is ``cuda`` and there is none
@@ -43,6 +45,7 @@ class TorchRuntime:
         device: str = "auto",
         threads: int | None = None,
         options: TorchSpec | None = None,
+        normalisation: Normalisation | None = None,
     ) -> None:
         try:
             import torch
@@ -54,11 +57,22 @@ class TorchRuntime:
         self._device, self.fallback = choose_device(torch, device)
         self._model = open_torch_file(file, device=self._device, input_dtype=self._options.input_dtype)
         self._module = _prepared(torch, self._model, self._options)
+        self.normalisation = None if normalisation is None else "host"
+        self._pixels: TorchPixels | None = None
+        if normalisation is not None and self.on_device:
+            self._take_pixels(normalisation)
+
+    def _take_pixels(self, normalisation: Normalisation) -> None:
+        try:
+            self._pixels = TorchPixels(self._torch, normalisation, self._model.inputs, self._device)
+            self.normalisation = "device"
+        except ValueError as error:
+            self.normalisation = f"host: {error}"
 
     @property
     def inputs(self) -> tuple[TensorInfo, ...]:
-        """The model's inputs; those of TorchScript have names, but no shapes."""
-        return self._model.inputs
+        """What :meth:`run` takes; TorchScript's inputs have names, but no shapes."""
+        return self._model.inputs if self._pixels is None else (self._pixels.input,)
 
     @property
     def outputs(self) -> tuple[TensorInfo, ...]:
@@ -84,7 +98,7 @@ class TorchRuntime:
     def run(self, feeds: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
         """Run one batch; see :meth:`ModelRuntime.run`."""
         torch, options = self._torch, self._options
-        wanted = {info.name: feeds[info.name] for info in self._model.inputs}
+        wanted = {info.name: feeds[info.name] for info in self.inputs}
         if torch.get_num_threads() != self._threads:  # PyTorch counts them for each calling thread
             torch.set_num_threads(self._threads)
         try:
@@ -112,6 +126,8 @@ class TorchRuntime:
         tensor = self._torch.from_numpy(np.require(value, requirements=["C", "W"]))
         if self.on_device:
             tensor = tensor.pin_memory().to(self._device, non_blocking=True)
+        if self._pixels is not None:
+            tensor = self._pixels.normalise(tensor)
         if self._options.channels_last and tensor.ndim == _IMAGE_AXES:
             tensor = tensor.contiguous(memory_format=self._torch.channels_last)
         return tensor

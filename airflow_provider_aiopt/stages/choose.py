@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import cast
 
+from airflow_provider_aiopt.data.folder import FileSystemResolver, resolve_filesystem
 from airflow_provider_aiopt.exceptions import SpecError
-from airflow_provider_aiopt.runtimes.base import ModelRuntime
-from airflow_provider_aiopt.runtimes.files import ModelFiles, read_labels
+from airflow_provider_aiopt.runtimes.base import ModelRuntime, Normalisation
+from airflow_provider_aiopt.runtimes.files import ModelFiles, find_model, read_labels
+from airflow_provider_aiopt.runtimes.loading import LoadedModel, load_model
 from airflow_provider_aiopt.spec.execution import AUTO, ExecutionSpec
 from airflow_provider_aiopt.spec.loading import load_spec
 from airflow_provider_aiopt.spec.pipeline import PipelineSpec
@@ -60,6 +62,26 @@ def effective_postprocess(spec: PipelineSpec, files: ModelFiles) -> PostprocessS
     if task == "image-classification":
         return ClassificationSpec()
     return EmbeddingSpec() if task == "text-embedding" else RawOutputSpec()
+
+
+def load_pipeline_model(
+    spec: PipelineSpec, *, resolver: FileSystemResolver = resolve_filesystem
+) -> LoadedModel:
+    """Load the model of *spec*, told what its preprocessing and its batches will be.
+
+    :param resolver: how to find file systems
+    """
+    files = find_model(spec.model, resolver=resolver)
+    settings = effective_preprocess(spec, files)
+    normalisation = None
+    if isinstance(settings, ImagePreprocessSpec):
+        normalisation = Normalisation(settings.mean, settings.std, settings.layout)
+    return load_model(
+        spec.model,
+        resolver=resolver,
+        batch_sizes=spec.execution.call_sizes,
+        normalisation=normalisation,
+    )
 
 
 def make_transform(spec: PipelineSpec, files: ModelFiles) -> Transform:

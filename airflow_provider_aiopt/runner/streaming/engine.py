@@ -12,8 +12,8 @@ from airflow_provider_aiopt.runner.caching import preprocess_cache
 from airflow_provider_aiopt.runner.context import RunContext
 from airflow_provider_aiopt.runner.streaming.plan import PlannedShard
 from airflow_provider_aiopt.runner.streaming.steps import StreamItem, StreamStep
-from airflow_provider_aiopt.runtimes.loading import LoadedModel, load_model
-from airflow_provider_aiopt.stages.choose import make_batcher, make_transform
+from airflow_provider_aiopt.runtimes.loading import LoadedModel
+from airflow_provider_aiopt.stages.choose import load_pipeline_model, make_batcher, make_transform
 from airflow_provider_aiopt.stages.inference import InferenceStage
 from airflow_provider_aiopt.stages.ingest import IngestStage
 from airflow_provider_aiopt.stages.outputs.base import OutputHead
@@ -70,19 +70,19 @@ class StreamEngine:
                 yield from self._overlap(lambda item: finish(infer(prepare(item))), items, pool)
 
     def _load(self) -> LoadedModel:
-        spec, recorder = self._context.spec.model, self._recorder
+        spec, recorder = self._context.spec, self._recorder
         with recorder.loading_model():
             # The batches of several threads fill the cores; each call needs only its own thread.
-            single = spec.model_copy(update={"threads": spec.threads or 1})
-            model = load_model(
-                single,
-                resolver=self._context.resolver,
-                batch_sizes=self._context.spec.execution.call_sizes,
+            single = spec.model.model_copy(update={"threads": spec.model.threads or 1})
+            model = load_pipeline_model(
+                spec.model_copy(update={"model": single}), resolver=self._context.resolver
             )
         tally = recorder.stages["inference"]
         tally.runtime = model.runtime.description
         if model.runtime.fallback:
             tally.details["device_fallback"] = model.runtime.fallback
+        if model.runtime.normalisation:
+            tally.details["normalisation"] = model.runtime.normalisation
         return model
 
     def _steps(self, model: LoadedModel, stack: ExitStack) -> tuple[StreamStep, StreamStep, StreamStep]:

@@ -63,10 +63,11 @@ class ImageTransform:
         """Normalise and lay out the axes; a model that takes uint8 gets the pixels as they are."""
         import numpy as np
 
-        pixels = array_tensor(batch.column(TENSOR))
+        pixels, info = array_tensor(batch.column(TENSOR)), inputs[0]
+        if info.pixels:  # the runtime does the rest
+            return {info.name: pixels}
         if self._spec.layout == "nchw":
             pixels = pixels.transpose(0, 3, 1, 2)
-        info = inputs[0]
         dtype = numpy_dtype(info)
         if dtype == np.uint8:
             return {info.name: np.ascontiguousarray(pixels)}

@@ -10,6 +10,7 @@ import pytest
 from onnx_models import linear_model
 
 from airflow_provider_aiopt.runtimes import loading
+from airflow_provider_aiopt.runtimes.base import Normalisation
 from airflow_provider_aiopt.runtimes.loading import load_model
 from airflow_provider_aiopt.spec import ModelSpec
 
@@ -80,7 +81,15 @@ def test_the_spec_chooses_the_runtime(tmp_path: Path, monkeypatch: pytest.Monkey
         uri=str(tmp_path / "m.pt2"), runtime="torch", device="cpu", torch={"channels_last": True}
     )
     load_model(spec)
-    assert asked == [(tmp_path / "m.pt2", {"device": "cpu", "threads": None, "options": spec.torch})]
+    options = {"device": "cpu", "threads": None, "options": spec.torch, "normalisation": None}
+    assert asked == [(tmp_path / "m.pt2", options)]
+
+
+def test_a_session_that_normalises_is_another(tmp_path: Path, opened: list[Path]) -> None:
+    spec = model(tmp_path / "a.onnx")
+    wanted = Normalisation((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "nchw")
+    assert load_model(spec, normalisation=wanted).runtime is load_model(spec, normalisation=wanted).runtime
+    assert load_model(spec).runtime is not load_model(spec, normalisation=wanted).runtime
 
 
 def test_sizes_of_calls_matter_to_engines_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

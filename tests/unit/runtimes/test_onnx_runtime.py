@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
-from onnx_models import Node, linear_model, model_bytes
+from onnx_models import Node, image_model, linear_model, model_bytes
 
 from airflow_provider_aiopt.exceptions import (
     DeviceOutOfMemoryError,
@@ -18,6 +18,7 @@ from airflow_provider_aiopt.exceptions import (
     ModelRunError,
 )
 from airflow_provider_aiopt.runtimes import onnx_runtime
+from airflow_provider_aiopt.runtimes.base import Normalisation
 from airflow_provider_aiopt.runtimes.onnx_runtime import CPU, CUDA, TENSORRT, OnnxRuntime
 from airflow_provider_aiopt.runtimes.tensorrt import EngineRequest
 
@@ -35,8 +36,9 @@ class FakeSession:
     loads: list[str]
     asked: list[Any]
 
-    def __init__(self, _: str, options: Any, providers: list[Any]) -> None:
+    def __init__(self, model: str | bytes, options: Any, providers: list[Any]) -> None:
         type(self).asked = providers
+        self.model = model
         self.options = options
 
     def get_providers(self) -> list[str]:
@@ -138,6 +140,68 @@ def test_auto_says_so_where_cuda_does_not_load(
 def test_only_auto_can_have_fallen_back(model: Path, device: str, reason: str | None) -> None:
     fallback = OnnxRuntime(model, device=device).fallback
     assert fallback == (reason and f"ONNX Runtime {onnxruntime.__version__} {reason}")
+
+
+class TestNormalisation:
+    WANTED = Normalisation((127.0, 127.0, 127.0), (128.0, 128.0, 128.0), "nchw")
+
+    @pytest.fixture
+    def images(self, tmp_path: Path) -> Path:
+        return image_model(tmp_path / "images.onnx", size=8)
+
+    @pytest.fixture
+    def fused(self, monkeypatch: pytest.MonkeyPatch) -> bytes:
+        monkeypatch.setattr(onnx_runtime, "fuse_normalisation", lambda *_: b"fused")
+        return b"fused"
+
+    @pytest.mark.parametrize("device", ["cuda", "auto"])
+    def test_a_device_normalises_in_its_graph(
+        self, cuda_build: list[str], monkeypatch: pytest.MonkeyPatch, images: Path, fused: bytes, device: str
+    ) -> None:
+        monkeypatch.setattr(FakeSession, "loads", [CUDA, CPU], raising=False)
+        runtime = OnnxRuntime(images, device=device, normalisation=self.WANTED)
+        assert runtime.normalisation == "device"
+        assert runtime._session.model == fused
+        assert all(info.pixels for info in runtime.inputs)
+
+    def test_a_device_that_does_not_load_leaves_it_to_the_host(
+        self, cuda_build: list[str], monkeypatch: pytest.MonkeyPatch, images: Path, fused: bytes
+    ) -> None:
+        monkeypatch.setattr(FakeSession, "loads", [CPU], raising=False)
+        runtime = OnnxRuntime(images, normalisation=self.WANTED)
+        assert runtime.normalisation == "host"
+        assert runtime._session.model == str(images)
+        assert runtime.fallback is not None
+        assert not any(info.pixels for info in runtime.inputs)
+
+    def test_what_the_graph_does_not_allow_is_said(
+        self, cuda_build: list[str], monkeypatch: pytest.MonkeyPatch, images: Path
+    ) -> None:
+        def refuse(*_: object) -> bytes:
+            raise ValueError("the model has 2 inputs")
+
+        monkeypatch.setattr(onnx_runtime, "fuse_normalisation", refuse)
+        monkeypatch.setattr(FakeSession, "loads", [CUDA, CPU], raising=False)
+        runtime = OnnxRuntime(images, device="cuda", normalisation=self.WANTED)
+        assert runtime.normalisation == "host: the model has 2 inputs"
+        assert runtime._session.model == str(images)
+        assert not any(info.pixels for info in runtime.inputs)
+
+    @pytest.mark.parametrize("device", ["cpu", "auto"])
+    def test_on_the_cpu_the_host_does_it(self, images: Path, fused: bytes, device: str) -> None:
+        runtime = OnnxRuntime(images, device=device, normalisation=self.WANTED)
+        assert runtime.normalisation == "host"
+        assert [str(info) for info in runtime.inputs] == ["image float32 [?, 3, 8, 8]"]
+        assert OnnxRuntime(images, device=device).normalisation is None
+
+    def test_another_graph_has_other_engines(
+        self, tensorrt_build: Path, monkeypatch: pytest.MonkeyPatch, images: Path, fused: bytes
+    ) -> None:
+        monkeypatch.setattr(FakeSession, "loads", [TENSORRT, CUDA, CPU], raising=False)
+        engines = EngineRequest("ab" * 32, (8,))
+        for normalisation in (None, self.WANTED):
+            OnnxRuntime(images, device="tensorrt", engines=engines, normalisation=normalisation)
+        assert len(list(tensorrt_build.iterdir())) == 2
 
 
 @pytest.fixture

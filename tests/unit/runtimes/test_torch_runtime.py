@@ -21,7 +21,9 @@ from airflow_provider_aiopt.exceptions import (
     ModelLoadError,
     ModelRunError,
 )
+from airflow_provider_aiopt.runtimes.base import Normalisation, TensorInfo
 from airflow_provider_aiopt.runtimes.torch_files import name_outputs
+from airflow_provider_aiopt.runtimes.torch_pixels import TorchPixels
 from airflow_provider_aiopt.runtimes.torch_runtime import TorchRuntime, choose_device
 from airflow_provider_aiopt.spec.model import TorchSpec
 
@@ -154,6 +156,61 @@ def test_channels_last_changes_no_answer(tmp_path: Path, name: str) -> None:
         for options in (TorchSpec(), TorchSpec(channels_last=True))
     )
     np.testing.assert_allclose(last, plain, atol=1e-6)
+
+
+class TestPixels:
+    WANTED = Normalisation((122.77, 116.75, 104.09), (68.5, 66.63, 70.32), "nchw")
+
+    @pytest.fixture
+    def device(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Make the CPU pass for a device."""
+        monkeypatch.setattr(TorchRuntime, "on_device", True)
+        monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+
+    @pytest.mark.parametrize("options", [TorchSpec(), TorchSpec(channels_last=True)], ids=["plain", "last"])
+    @pytest.mark.parametrize("name", ["m.pt2", "m.pt"])
+    def test_a_device_does_what_the_host_would(
+        self, tmp_path: Path, device: None, name: str, options: TorchSpec
+    ) -> None:
+        path = tmp_path / name
+        file = export(path, Pixels(), torch.ones(2, 3, 8, 8)) if name == "m.pt2" else script(path, Pixels())
+        pixels = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
+        values = (pixels.astype(np.float32) - np.float32(self.WANTED.mean)) / np.float32(self.WANTED.std)
+
+        host = TorchRuntime(file, device="cpu", options=options)
+        runtime = TorchRuntime(file, device="cpu", options=options, normalisation=self.WANTED)
+
+        assert (host.normalisation, runtime.normalisation) == (None, "device")
+        (info,) = runtime.inputs
+        assert info.pixels
+        assert str(info) == ("image uint8 [?, 8, 8, 3]" if name == "m.pt2" else "image uint8 [...]")
+        (made,) = runtime.run({"image": pixels}).values()
+        (expected,) = host.run({"image": values.transpose(0, 3, 1, 2)}).values()
+        np.testing.assert_allclose(made, expected, atol=1e-5)
+
+    @pytest.mark.parametrize(
+        ("info", "layout", "shape", "dtype"),
+        [
+            (TensorInfo("x", "float16", (None, 3, 4, 5)), "nchw", (None, 4, 5, 3), torch.float16),
+            (TensorInfo("x", "float32", (2, 4, 5, 3)), "nhwc", (2, 4, 5, 3), torch.float32),
+        ],
+    )
+    def test_layouts_and_types(self, info: TensorInfo, layout: Any, shape: Any, dtype: Any) -> None:
+        taken = TorchPixels(torch, Normalisation((0, 0, 0), (2, 2, 2), layout), [info], "cpu")
+        assert taken.input == TensorInfo("x", "uint8", shape, pixels=True)
+        made = taken.normalise(torch.full((2, 4, 5, 3), 6, dtype=torch.uint8))
+        assert (made.dtype, made[0, 0, 0, 0].item()) == (dtype, 3)
+        assert made.shape[1:] == info.shape[1:] if info.shape else False
+
+    def test_on_the_cpu_the_host_does_it(self, linear: Path) -> None:
+        assert TorchRuntime(linear, device="cpu", normalisation=self.WANTED).normalisation == "host"
+
+    def test_other_models_are_normalised_by_the_host(self, tmp_path: Path, device: None) -> None:
+        file = export(tmp_path / "m.pt2", Linear(), torch.ones(2, 2))
+        runtime = TorchRuntime(file, device="cpu", normalisation=self.WANTED)
+        assert runtime.normalisation == "host: its input x is not made of float32 or float16 images"
+        with pytest.raises(ValueError, match="has 2 inputs"):
+            TorchPixels(torch, self.WANTED, [TensorInfo("x", "float32", None)] * 2, "cpu")
 
 
 def test_compiling_is_asked_of_pytorch(linear: Path, monkeypatch: pytest.MonkeyPatch) -> None:

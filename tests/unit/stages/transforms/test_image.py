@@ -167,6 +167,13 @@ class TestBatches:
         assert made.dtype == np.uint8
         np.testing.assert_array_equal(made[0], image)
 
+    @pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+    def test_a_runtime_that_normalises_gets_the_pixels_as_they_were_prepared(self, layout: str) -> None:
+        images = [noise(8, 8, seed=seed) for seed in range(2)]
+        info = TensorInfo("image", "uint8", None, pixels=True)
+        made = self.feeds(info, *images, mean=(9, 9, 9), layout=layout)
+        np.testing.assert_array_equal(made, images)
+
     def test_a_model_of_half_floats_gets_these(self) -> None:
         assert self.feeds(TensorInfo("image", "float16", ()), noise(8, 8)).dtype == np.float16
 
