@@ -71,7 +71,9 @@ with DAG(
         ),
         "device": Param("auto", type="string", enum=["auto", "cpu", "cuda", "tensorrt"]),
         "shards": Param(int_option("shards"), type="integer", minimum=1, maximum=int_option("max_shards")),
-        "batch_size": Param(32, type="integer", minimum=1, description="Texts per inference call"),
+        "batch_size": Param(
+            8, type="integer", minimum=1, description="Texts per inference call; 32 or more for a GPU"
+        ),
     },
 ):
     ingest = IngestOperator(task_id="ingest", spec=SPEC)

@@ -55,8 +55,9 @@ class ExecutionSpec(SpecModel):
     """Sizes and limits of a run.
 
     :param shards: parts that the records are split into; in Airflow each becomes one mapped task per stage
-    :param batch_size: records per inference call; ``auto`` measures a few sizes as inference begins and takes
-        the smallest that is about as fast as the best.  Results do not depend on it
+    :param batch_size: records per inference call; the default suits a CPU, whose caches hold no more, while a
+        GPU wants 32 or more; ``auto`` measures a few sizes as inference begins and takes the smallest that is
+        about as fast as the best.  Results do not depend on it
     :param batching: how inference cuts batches into calls
     :param workers: threads that read and decode side by side; default: one for each core that the process
         may use
@@ -68,7 +69,7 @@ class ExecutionSpec(SpecModel):
     """
 
     shards: int = Field(default=1, ge=1, le=99_999)
-    batch_size: BatchSize = 32
+    batch_size: BatchSize = 8
     batching: BatchingSpec = BatchingSpec()
     workers: int | None = Field(default=None, ge=1)
     max_bytes_in_flight: int = Field(default=256 * 1024 * 1024, ge=1)

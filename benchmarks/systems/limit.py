@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from airflow_provider_aiopt.spec import ExecutionSpec
 from benchmarks.systems.parts import Classifier, Decoder
 from benchmarks.systems.work import Outcome, Work, serve
 
 T = TypeVar("T")
-DEFAULT_BATCH = 32
+DEFAULT_BATCH = ExecutionSpec().batch_rows  # the package's own
 
 
 def run(work: Work) -> Outcome:

@@ -145,6 +145,8 @@ def _centre_box(width: int, height: int, fraction: float) -> tuple[int, int, int
 
 
 def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "RGB":  # converting would copy it; a transparent colour is dropped with its name
+        return image
     if image.mode in _SIXTEEN_BIT_MODES:
         return _eight_bit(image).convert("RGB")
     if image.mode in ("P", "PA", "LA") or "transparency" in image.info:

@@ -229,7 +229,7 @@ def test_a_wrong_value_is_shown_with_what_is_allowed(sections: dict[str, Any], s
         ),
         (
             {"execution": {"batching": {"max_bytes": 10}}},
-            "execution: batching.max_bytes bounds what batch_size 'auto' may choose, but batch_size is 32. Set batch_size to 'auto', or leave max_bytes out",
+            "execution: batching.max_bytes bounds what batch_size 'auto' may choose, but batch_size is 8. Set batch_size to 'auto', or leave max_bytes out",
         ),
         (
             {"model": {"uri": "m.pt2", "runtime": "torch", "device": "tensorrt"}},

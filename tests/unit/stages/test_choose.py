@@ -119,7 +119,7 @@ def test_every_kind_has_its_transform_and_its_head(files: ModelFiles) -> None:
 @pytest.mark.parametrize(
     ("execution", "rows", "policy", "size"),
     [
-        ({}, None, "fixed", 32),
+        ({}, None, "fixed", 8),
         ({"batch_size": 8, "batching": {"pad_to": [2, 8]}}, None, "bucketed", 8),
         ({"batch_size": "auto"}, None, "fixed", 64),
         ({"batch_size": "auto", "batching": {"max_latency_ms": 5, "max_batch_size": 7}}, None, "fixed", 7),

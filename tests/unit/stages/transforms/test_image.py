@@ -103,6 +103,12 @@ def test_alpha_is_dropped_and_hidden_colours_stay() -> None:
     np.testing.assert_array_equal(decode_image(encoded(pixels), spec()), pixels[:, :, :3])
 
 
+def test_a_transparent_colour_is_a_colour() -> None:
+    image = noise(8, 8)
+    made = decode_image(encoded(image, transparency=tuple(image[0, 0].tolist())), spec())
+    np.testing.assert_array_equal(made, image)
+
+
 def test_a_palette_with_transparency_gives_its_colours() -> None:
     palette = Image.fromarray(noise(8, 8)).quantize(16)
     expected = np.asarray(palette.convert("RGB"))
