@@ -28,7 +28,9 @@ class StreamEngine:
     """Takes the records of shards through all stages but the writing.
 
     On the CPU each worker thread takes a batch through preprocessing and a single-threaded inference call, so
-    that every core always has work and nothing waits in queues.  With a GPU, preprocessing threads feed the
+    that every core always has work and nothing waits in queues.  Unless the spec says how many, there is one
+    more thread than cores: while one waits for its batch to be decoded on another thread, or for the
+    interpreter, that one computes.  With a GPU, preprocessing threads feed the
     device through a short queue.  The thread that iterates reads ahead and hands the batches out.
 
     :param context: the run
@@ -58,7 +60,7 @@ class StreamEngine:
                 )
             )
             prepare, infer, finish = self._steps(model, stack)
-            pool = self._threads(stack, self._workers, "aiopt-stream")
+            pool = self._threads(stack, self._lanes(model), "aiopt-stream")
             items = self._read(reader, shards)
             if model.runtime.on_device:
                 device = self._threads(stack, _DEVICE_BATCHES, "aiopt-device")
@@ -89,7 +91,8 @@ class StreamEngine:
         spec, recorder = self._context.spec, self._recorder
         batcher = make_batcher(spec.execution, model.runtime)
         transform, head = make_transform(spec, model.files), self._head
-        shared = 1 if model.runtime.on_device else self._workers
+        lanes = self._lanes(model)
+        shared = 1 if model.runtime.on_device else lanes
         cache = preprocess_cache(spec, model.files, transform, recorder.stages["preprocess"].cache)
         decoder = decoding_executor(
             self._workers,
@@ -103,10 +106,15 @@ class StreamEngine:
         stack.callback(prepare.close)
         stack.callback(lambda: recorder.stages["inference"].details.update(batching=batcher.facts()))
         return (
-            StreamStep("preprocess", prepare, recorder, lanes=self._workers),
+            StreamStep("preprocess", prepare, recorder, lanes=lanes),
             StreamStep("inference", infer, recorder, lanes=shared),
             StreamStep("postprocess", PostprocessStage(head), recorder, lanes=shared),
         )
+
+    def _lanes(self, model: LoadedModel) -> int:
+        """Return how many batches are worked on at once."""
+        given = self._context.spec.execution.workers
+        return self._workers if given or model.runtime.on_device else self._workers + 1
 
     def _threads(self, stack: ExitStack, count: int, name: str) -> ThreadPoolExecutor:
         pool = ThreadPoolExecutor(count, thread_name_prefix=name)
@@ -124,7 +132,7 @@ class StreamEngine:
             step,
             items,
             pool,
-            ahead=2 * self._workers,
+            ahead=2 * (self._workers + 1),
             weigh=StreamItem.weight,
             budget=self._context.spec.execution.max_bytes_in_flight,
         )

@@ -23,6 +23,7 @@ from airflow_provider_aiopt.spec.card import ModelCard, TensorCard
 from airflow_provider_aiopt.stages.choose import (
     effective_postprocess,
     effective_preprocess,
+    load_pipeline_model,
     make_batcher,
     make_head,
     make_transform,
@@ -114,6 +115,22 @@ def test_every_kind_has_its_transform_and_its_head(files: ModelFiles) -> None:
         ("raw", RawHead),
     ):
         assert isinstance(make_head(spec(postprocess={"kind": kind}), files), head)
+
+
+def test_the_runtime_of_a_model_of_images_knows_how_they_are_normalised(tmp_path: Path) -> None:
+    images = {
+        "model": {"uri": "builtin:efficientnet-lite0-int8", "device": "cpu"},
+        "preprocess": None,
+    }
+    assert load_pipeline_model(spec(**images)).runtime.normalisation == "host"
+
+    linear_model(tmp_path / "rows.onnx", np.ones((2, 2)))
+    rows = {
+        "source": {"uri": "x", "format": "csv", "columns": ["a", "b"]},
+        "model": {"uri": str(tmp_path / "rows.onnx"), "device": "cpu"},
+        "preprocess": {"kind": "tabular"},
+    }
+    assert load_pipeline_model(spec(**rows)).runtime.normalisation is None
 
 
 @pytest.mark.parametrize(

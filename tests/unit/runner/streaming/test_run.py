@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_aiopt.data.parallel import usable_cores
 from airflow_provider_aiopt.exceptions import ModelInputError, StorageFullError, TooManyBadRecordsError
 from airflow_provider_aiopt.runner.staged import run_pipeline
 from airflow_provider_aiopt.runner.streaming import run_streaming
@@ -23,6 +24,16 @@ def result_files(pipeline: Any) -> list[Path]:
     return sorted((pipeline.folder / "work" / "run" / "results").glob("*"))
 
 
+@pytest.mark.parametrize(("workers", "threads"), [(None, usable_cores() + 1), (3, 3)])
+def test_one_thread_more_than_cores_works_unless_the_spec_says_how_many(
+    make_pipeline: Make, tmp_path: Path, workers: int | None, threads: int
+) -> None:
+    pipeline = make_pipeline(tmp_path)
+    pipeline.write_rows((1, 2))
+    _, *reports = run_streaming(pipeline.context(execution__workers=workers))
+    assert [report.details["threads"] for report in reports] == [threads] * 3
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     numbers=st.lists(
@@ -34,7 +45,7 @@ def result_files(pipeline: Any) -> list[Path]:
         {
             "execution__shards": st.integers(1, 7),
             "execution__batch_size": st.integers(1, 9) | st.just("auto"),
-            "execution__workers": st.integers(1, 4),
+            "execution__workers": st.none() | st.integers(1, 4),
         }
     ),
 )
