@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+_GROUP_ROWS = 4096
+_GROUP_BYTES = 4 * 1024 * 1024
+
+
 class BatchWriter:
     """Writes batches to one file, which appears, whole, when the block ends without an error.
 
@@ -69,9 +73,8 @@ class BatchWriter:
         self.bytes = self._stream.tell()
 
     def _abandon(self) -> None:
-        # Parquet's writer closes itself when it is collected: by then there is no file.
-        if hasattr(self._writer, "is_open"):
-            self._writer.is_open = False
+        if isinstance(self._writer, _RowGroups):
+            self._writer.abandon()
 
 
 def shard_writer(folder: Folder, name: str) -> BatchWriter:
@@ -89,9 +92,44 @@ def parquet_writer(folder: Folder, name: str, schema: pa.Schema, *, compression:
     def open_parquet(stream: IO[bytes], _: pa.Schema) -> Any:
         import pyarrow.parquet as pq
 
-        return pq.ParquetWriter(stream, schema, compression=compression)
+        return _RowGroups(pq.ParquetWriter(stream, schema, compression=compression))
 
     return BatchWriter(folder, name, open_parquet)
+
+
+class _RowGroups:
+    """Gathers batches into row groups, each of which costs a reader and a writer as much as hundreds of rows.
+
+    :param writer: a ``pyarrow.parquet.ParquetWriter``
+    """
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+        self._batches: list[pa.RecordBatch] = []
+        self._rows = self._bytes = 0
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        self._batches.append(batch)
+        self._rows += batch.num_rows
+        self._bytes += batch.nbytes
+        if self._rows >= _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
+            self._write()
+
+    def close(self) -> None:
+        self._write()
+        self._writer.close()
+
+    def abandon(self) -> None:
+        """Keep the writer from closing itself when it is collected: by then there is no file."""
+        self._writer.is_open = False
+
+    def _write(self) -> None:
+        import pyarrow as pa
+
+        if self._batches:
+            self._writer.write_table(pa.Table.from_batches(self._batches))
+            self._batches = []
+            self._rows = self._bytes = 0
 
 
 def _open_ipc(stream: IO[bytes], schema: pa.Schema) -> Any:

@@ -120,6 +120,26 @@ class TestDamage:
 
 
 class TestParquet:
+    @pytest.mark.parametrize(
+        ("sizes", "width", "groups"),
+        [([3] * 5, 3, [15]), ([4095, 1, 1], 3, [4096, 1]), ([100] * 3, 100_000, [100, 100, 100])],
+        ids=["small", "by rows", "by bytes"],
+    )
+    def test_small_batches_share_a_row_group(
+        self, folder: Folder, sizes: list[int], width: int, groups: list[int]
+    ) -> None:
+        batches, start = [], 0
+        for size in sizes:
+            batches.append(batch(size, start=start, width=width))
+            start += size
+        with parquet_writer(folder, "x.parquet", batches[0].schema, compression="none") as writer:
+            for item in batches:
+                writer.write(item)
+
+        file = pq.ParquetFile(pa.BufferReader(folder.read("x.parquet")))
+        assert [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)] == groups
+        assert file.read().column("id").to_pylist() == pa.Table.from_batches(batches)["id"].to_pylist()
+
     @pytest.mark.parametrize("compression", ["zstd", "snappy", "gzip", "lz4", "none"])
     def test_results_can_be_read_by_anyone(self, folder: Folder, tmp_path: Path, compression: str) -> None:
         with parquet_writer(folder, "00000.parquet", SCHEMA, compression=compression) as writer:
