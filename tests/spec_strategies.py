@@ -54,15 +54,28 @@ def _source(format_name: str, columns: int) -> st.SearchStrategy[dict[str, Any]]
     )
 
 
-_image = section(
+_resize = st.one_of(
+    optional(interpolation=st.sampled_from(["bicubic", "bilinear", "lanczos", "nearest"])),
+    optional(
+        interpolation=st.sampled_from(["bicubic", "bilinear"]),
+        resize_backend=st.sampled_from(["pillow", "torch"]),
+        scaled_decode=st.booleans(),
+    ),
+)
+_image_rest = section(
     {"kind": "image"},
     size=st.integers(1, 8192),
     crop_fraction=st.floats(min_value=0.01, max_value=1),
-    interpolation=st.sampled_from(["bicubic", "bilinear", "lanczos", "nearest"]),
     mean=st.lists(finite, min_size=3, max_size=3),
     std=st.lists(above_zero, min_size=3, max_size=3),
     layout=st.sampled_from(["nchw", "nhwc"]),
     max_pixels=positive,
+)
+_image = st.builds(dict.__or__, _image_rest, _resize)
+_custom = st.builds(
+    dict.__or__,
+    st.fixed_dictionaries({"kind": st.just("custom"), "transform": st.just("my_package.transforms.make")}),
+    optional(arguments=storage_options, processes=st.booleans()),
 )
 _text = section({"kind": "text"}, tokenizer=text, max_length=positive)
 
@@ -78,7 +91,7 @@ def _tabular(columns: int) -> st.SearchStrategy[dict[str, Any]]:
 @st.composite
 def _source_and_preprocess(draw: st.DrawFn) -> dict[str, Any]:
     format_name = draw(st.sampled_from(["files", "csv", "jsonl", "parquet", "python"]))
-    kinds = ["none", "text"] if format_name != "files" else ["none", "text", "image"]
+    kinds = ["none", "text", "custom"] + (["image"] if format_name == "files" else [])
     if format_name != "files":
         kinds.append("tabular")
     if format_name in ("parquet", "python"):
@@ -87,7 +100,8 @@ def _source_and_preprocess(draw: st.DrawFn) -> dict[str, Any]:
     columns = draw(st.integers(1, 4)) if kind == "tabular" else 1
     made: dict[str, Any] = {"source": draw(_source(format_name, columns))}
     if kind != "none":
-        made["preprocess"] = draw({"image": _image, "text": _text, "tabular": _tabular(columns)}[kind])
+        sections = {"image": _image, "text": _text, "tabular": _tabular(columns), "custom": _custom}
+        made["preprocess"] = draw(sections[kind])
     return made
 
 

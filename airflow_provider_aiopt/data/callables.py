@@ -17,7 +17,7 @@ def split_prefixes(text: str) -> tuple[str, ...]:
     return tuple(text.replace(",", " ").split())
 
 
-def load_callable(path: str, allowed: Sequence[str]) -> Callable[..., Any]:
+def load_callable(path: str, allowed: Sequence[str], *, where: str) -> Callable[..., Any]:
     """Import the function or class at *path*.
 
     Nothing is imported before *path* is found to be allowed.  What is found must also have been defined under
@@ -25,13 +25,13 @@ def load_callable(path: str, allowed: Sequence[str]) -> Callable[..., Any]:
 
     :param path: its module and its name, for example ``my_package.datasets.photos``
     :param allowed: the packages, modules or full paths that a spec may name, and what lies below them
+    :param where: the key and value that name it, which messages begin with
     :raises SpecError: if it is not allowed, is private, cannot be imported or cannot be called
     """
-    where = f"source.uri: 'python:{path}'"
     if not _PATH.fullmatch(path):
         raise SpecError(
             f"{where} is no dotted path of a public callable; expected one like "
-            "'python:my_package.datasets.photos', no part of which begins with an underscore"
+            "'my_package.my_module.my_function', no part of which begins with an underscore"
         )
     _require_allowed(where, path, allowed)
     module, _, name = path.rpartition(".")

@@ -79,7 +79,8 @@ def open_source(
         folder.remove(_LISTING)  # first: the index alone still says that the listing is to be made again
         folder.remove(_INDEX)
     if spec.format == "python":
-        return PythonSource(spec, load_callable(spec.uri.removeprefix(PYTHON_SCHEME), allowed_callables))
+        path = spec.uri.removeprefix(PYTHON_SCHEME)
+        return PythonSource(spec, load_callable(path, allowed_callables, where=f"source.uri: {spec.uri!r}"))
     settings = spec.identity().encode()
     earlier = _read_listing(folder, settings)
     if earlier is not None:

@@ -12,6 +12,7 @@ from airflow_provider_aiopt.spec.postprocess import (
     RawOutputSpec,
 )
 from airflow_provider_aiopt.spec.preprocess import (
+    CustomPreprocessSpec,
     ImagePreprocessSpec,
     PreprocessSpec,
     TabularPreprocessSpec,
@@ -24,6 +25,7 @@ __all__ = [
     "BatchingSpec",
     "CacheSpec",
     "ClassificationSpec",
+    "CustomPreprocessSpec",
     "EmbeddingSpec",
     "ExecutionSpec",
     "ImagePreprocessSpec",

@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_aiopt.data.tensors import array_tensor, tensor_array
 from airflow_provider_aiopt.exceptions import DecodeError, RecordError, RecordTooLargeError
 from airflow_provider_aiopt.runtimes.base import TensorInfo, numpy_dtype
 from airflow_provider_aiopt.spec.preprocess import ImagePreprocessSpec
+from airflow_provider_aiopt.stages.transforms.resize import import_backend, resize
+from airflow_provider_aiopt.stages.transforms.scaled import decode_scaled, resize_crop
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,14 +43,20 @@ class ImageTransform:
         import PIL
         from PIL import features
 
-        return f"image 1, Pillow {PIL.__version__}, libjpeg-turbo {features.version('libjpeg_turbo')}"
+        made = f"image 1, Pillow {PIL.__version__}, libjpeg-turbo {features.version('libjpeg_turbo')}"
+        backend = self._spec.resize_backend
+        return made if backend == "pillow" else f"{made}, {backend} {version(backend)}"
 
     def prepare(
         self, payloads: Sequence[bytes], executor: Executor
     ) -> tuple[dict[str, pa.Array], dict[int, RecordError]]:
-        """Decode in the executor's threads; see :meth:`Transform.prepare`."""
+        """Decode in the executor's threads; see :meth:`Transform.prepare`.
+
+        :raises MissingExtraError: if the spec's ``resize_backend`` is not installed
+        """
         import numpy as np
 
+        import_backend(self._spec)  # here, where no record's time limit runs
         outcomes = list(executor.map(self._attempt, payloads))
         errors = {
             index: outcome for index, outcome in enumerate(outcomes) if isinstance(outcome, RecordError)
@@ -106,10 +115,12 @@ def decode_image(payload: bytes, spec: ImagePreprocessSpec) -> np.ndarray[Any, A
     try:
         with Image.open(io.BytesIO(payload)) as image:
             _check_pixels(image, spec.max_pixels)
+            stored = _centre_box(image.width, image.height, spec.crop_fraction)
+            if spec.scaled_decode and (scaled := decode_scaled(image, stored, spec.size)):
+                return np.asarray(_upright(resize_crop(_rgb(scaled.pixels), scaled.box, spec)))
             upright = _upright(image)
             cropped = upright.crop(_centre_box(upright.width, upright.height, spec.crop_fraction))
-            resample = Image.Resampling[spec.interpolation.upper()]
-            return np.asarray(_rgb(cropped).resize((spec.size, spec.size), resample))
+            return resize(_rgb(cropped), spec)
     except (RecordError, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from airflow_provider_aiopt.data.callables import load_callable, split_prefixes
 from airflow_provider_aiopt.exceptions import SpecError
+
+
+def load(path: str, allowed: Sequence[str]) -> Callable[..., Any]:
+    return load_callable(path, allowed, where=f"source.uri: 'python:{path}'")
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +26,7 @@ def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
     [["sample_datasets"], ["sample_datasets."], ["sample_datasets.numbers"], ["other", "sample_datasets"]],
 )
 def test_what_lies_under_a_prefix_is_loaded(allowed: list[str]) -> None:
-    assert load_callable("sample_datasets.numbers", allowed)(2) == ["text 0", "text 1"]
+    assert load("sample_datasets.numbers", allowed)(2) == ["text 0", "text 1"]
 
 
 @pytest.mark.parametrize(
@@ -28,7 +34,7 @@ def test_what_lies_under_a_prefix_is_loaded(allowed: list[str]) -> None:
 )
 def test_what_lies_elsewhere_is_not_even_imported(allowed: list[str]) -> None:
     with pytest.raises(SpecError, match=r"is not allowed here; allowed is what lies .*\[aiopt\] allowed"):
-        load_callable("sample_datasets.numbers", allowed)
+        load("sample_datasets.numbers", allowed)
 
     assert "sample_datasets" not in sys.modules
 
@@ -36,7 +42,7 @@ def test_what_lies_elsewhere_is_not_even_imported(allowed: list[str]) -> None:
 @pytest.mark.parametrize("name", ["system", "Record"])
 def test_what_a_module_borrowed_is_not_lent(name: str) -> None:
     with pytest.raises(SpecError, match=r", which is \w[\w.]+, is not allowed here"):
-        load_callable(f"sample_datasets.{name}", ["sample_datasets"])
+        load(f"sample_datasets.{name}", ["sample_datasets"])
 
 
 @pytest.mark.parametrize(
@@ -59,7 +65,7 @@ def test_what_a_module_borrowed_is_not_lent(name: str) -> None:
 )
 def test_what_is_no_public_path_is_refused_whatever_is_allowed(path: str) -> None:
     with pytest.raises(SpecError, match="is no dotted path of a public callable"):
-        load_callable(path, ["sample_datasets", "_private", "numbers"])
+        load(path, ["sample_datasets", "_private", "numbers"])
 
 
 @pytest.mark.parametrize(
@@ -73,7 +79,7 @@ def test_what_is_no_public_path_is_refused_whatever_is_allowed(path: str) -> Non
 )
 def test_what_cannot_be_called_is_named(path: str, said: str) -> None:
     with pytest.raises(SpecError, match=said):
-        load_callable(path, ["sample_datasets", "nowhere"])
+        load(path, ["sample_datasets", "nowhere"])
 
 
 def test_prefixes_are_separated_by_commas_or_spaces() -> None:

@@ -67,7 +67,7 @@ def test_an_unknown_key_is_named_with_those_allowed(sections: dict[str, Any], sa
     [
         ({"source": {}}, "source.uri: missing; this key is required"),
         ({"model": {}}, "model.uri: missing; this key is required"),
-        ({"preprocess": {"size": 3}}, "preprocess.kind: missing; allowed: image, text, tabular"),
+        ({"preprocess": {"size": 3}}, "preprocess.kind: missing; allowed: image, text, tabular, custom"),
         ({"postprocess": {}}, "postprocess.kind: missing; allowed: classification, embedding, raw"),
     ],
 )
@@ -80,9 +80,9 @@ def test_a_missing_key_is_named(sections: dict[str, Any], said: str) -> None:
     [
         (
             {"preprocess": {"kind": "imgae"}},
-            "preprocess.kind: found 'imgae' (str); allowed: image, text, tabular",
+            "preprocess.kind: found 'imgae' (str); allowed: image, text, tabular, custom",
         ),
-        ({"preprocess": {"kind": None}}, "preprocess.kind: found nothing; allowed: image, text, tabular"),
+        ({"preprocess": {"kind": None}}, "preprocess.kind: found nothing; allowed: image, text, tabular, custom"),
         (
             {"postprocess": {"kind": 3}},
             "postprocess.kind: found 3 (int); allowed: classification, embedding, raw",
