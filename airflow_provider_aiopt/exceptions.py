@@ -12,6 +12,9 @@
     ├── AccountingError (RuntimeError)         records in != results + quarantined: a bug, never ignored
     ├── TooManyBadRecordsError (RuntimeError)  more records are bad than ``max_bad_fraction`` allows
     ├── StuckThreadsError (RuntimeError)       too many records hang at once in their decoder
+    ├── ProcessStartError (RuntimeError)       a process for preprocessing ends or hangs before it is ready
+    ├── TransformError (TypeError)             a custom transform does not keep to its protocol
+    ├── PreprocessAccuracyError (ValueError)   fast preprocessing changes too many of the model's answers
     ├── ReportError (ValueError)               a stage or run report is missing or unreadable
     ├── AirflowApiError (RuntimeError)         Airflow's public API refused or did not answer
     ├── ModelError
@@ -31,6 +34,7 @@
         ├── PathEscapeError                    it leads out of the source's root
         ├── DecodeError                        its bytes are not what they should be
         ├── RecordTimeoutError                 preparing it takes longer than a record may
+        ├── RecordCrashError                   preparing it kills the process that does
         └── NonFiniteOutputError               the model answered NaN or infinity for it
 
 Messages say what is wrong, where, what was found, what is allowed and what to do.  Those under
@@ -114,6 +118,22 @@ class StuckThreadsError(AioptError, RuntimeError):
     """Too many records hang at once in their decoder; on a machine that was only slow a retry may succeed."""
 
 
+class ProcessStartError(AioptError, RuntimeError):
+    """A process for preprocessing ends or hangs before it is ready; with more free memory a retry may succeed."""
+
+
+class TransformError(AioptError, TypeError):
+    """A custom transform does not keep to its protocol, or cannot be made."""
+
+    retryable = False
+
+
+class PreprocessAccuracyError(AioptError, ValueError):
+    """Fast preprocessing changes more of the model's answers than is allowed."""
+
+    retryable = False
+
+
 class ReportError(AioptError, ValueError):
     """A stage or run report is missing or unreadable."""
 
@@ -192,6 +212,10 @@ class DecodeError(RecordError):
 
 class RecordTimeoutError(RecordError):
     """Preparing the record takes longer than ``execution.record_timeout_s`` allows."""
+
+
+class RecordCrashError(RecordError):
+    """Preparing the record kills the process that does: the transform crashes, or memory runs out."""
 
 
 class NonFiniteOutputError(RecordError):

@@ -82,7 +82,10 @@ def test_a_missing_key_is_named(sections: dict[str, Any], said: str) -> None:
             {"preprocess": {"kind": "imgae"}},
             "preprocess.kind: found 'imgae' (str); allowed: image, text, tabular, custom",
         ),
-        ({"preprocess": {"kind": None}}, "preprocess.kind: found nothing; allowed: image, text, tabular, custom"),
+        (
+            {"preprocess": {"kind": None}},
+            "preprocess.kind: found nothing; allowed: image, text, tabular, custom",
+        ),
         (
             {"postprocess": {"kind": 3}},
             "postprocess.kind: found 3 (int); allowed: classification, embedding, raw",
