@@ -119,7 +119,7 @@ class StuckThreadsError(AioptError, RuntimeError):
 
 
 class ProcessStartError(AioptError, RuntimeError):
-    """A process for preprocessing ends or hangs before it is ready; with more free memory a retry may succeed."""
+    """A process for preprocessing ends or hangs before it is ready; a retry may find more memory."""
 
 
 class TransformError(AioptError, TypeError):

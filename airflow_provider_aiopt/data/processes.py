@@ -31,6 +31,7 @@ class LimitedProcesses(Executor):
     :param initializer: called in each process before its first call, outside the limit
     :param start_limit_s: seconds that a process may take to start and to call *initializer*
     :param width: how many processes one :meth:`map` takes; default: all of them
+    :param on_cpu: told the seconds of CPU time that calls took, for whoever accounts for it
     """
 
     def __init__(
@@ -43,11 +44,13 @@ class LimitedProcesses(Executor):
         initializer: Callable[[], object],
         start_limit_s: float = 300.0,
         width: int | None = None,
+        on_cpu: Callable[[float], None] | None = None,
     ) -> None:
         self._limit_s = limit_s
         self._on_timeout = on_timeout
         self._on_crash = on_crash
         self._width = width or processes
+        self._on_cpu = on_cpu or (lambda _: None)
         self._workers = [WorkerProcess(initializer, start_limit_s=start_limit_s) for _ in range(processes)]
         self._idle: LifoQueue[WorkerProcess] = LifoQueue()  # those that have started come first
         for worker in self._workers:
@@ -128,7 +131,10 @@ class LimitedProcesses(Executor):
             call.worker.kill()
             return Outcome(self._on_timeout())
         outcome = call.worker.answer()
-        return outcome or Outcome(self._on_crash(call.worker.reap()))
+        if outcome is None:
+            return Outcome(self._on_crash(call.worker.reap()))
+        self._on_cpu(outcome.cpu_s)
+        return outcome
 
 
 @dataclass(frozen=True, slots=True)

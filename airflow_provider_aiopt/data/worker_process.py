@@ -9,6 +9,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -32,11 +33,15 @@ _REAP_S = 5.0  # from closing the pipe to the end, which has begun
 
 
 class Outcome:
-    """What became of a call: the value that it returned, or the error that it raised."""
+    """What became of a call: the value that it returned, or the error that it raised.
 
-    def __init__(self, value: Any = None, error: BaseException | None = None) -> None:
+    :ivar cpu_s: CPU time that it took its process, in seconds
+    """
+
+    def __init__(self, value: Any = None, error: BaseException | None = None, *, cpu_s: float = 0.0) -> None:
         self._value = value
         self._error = error
+        self.cpu_s = cpu_s
 
     def value(self) -> Any:
         """Return the value or raise the error."""
@@ -70,9 +75,10 @@ class WorkerProcess:
         if self._pipe is not None:
             try:
                 self._pipe.send_bytes(request)
-                return self._pipe
             except OSError:  # it died since its last call, through no fault of this one
                 self.kill()
+            else:
+                return self._pipe
         pipe = self._start()
         with suppress(OSError):  # it died of this request: the pipe says so where the answer is read
             pipe.send_bytes(request)
@@ -194,11 +200,14 @@ def _end_with(parent: int) -> None:
 
 
 def _attempt(request: bytes) -> Outcome:
+    began = time.process_time()
+    value, failure = None, None
     try:
         fn, arguments = pickle.loads(request)  # noqa: S301 - from the process that started this one
-        return Outcome(fn(*arguments))
+        value = fn(*arguments)
     except Exception as error:  # noqa: BLE001 - it is raised again where the answer is taken
-        return Outcome(error=error)
+        failure = error
+    return Outcome(value, failure, cpu_s=time.process_time() - began)
 
 
 def _pickled(outcome: Outcome) -> bytes:

@@ -19,7 +19,13 @@ from airflow_provider_aiopt.runner.results import remove_foreign_results, result
 from airflow_provider_aiopt.runner.stage import ShardRunner
 from airflow_provider_aiopt.runtimes.files import ModelFiles, find_model
 from airflow_provider_aiopt.stages.base import Stage
-from airflow_provider_aiopt.stages.choose import load_pipeline_model, make_batcher, make_head, make_transform
+from airflow_provider_aiopt.stages.choose import (
+    load_pipeline_model,
+    make_batcher,
+    make_head,
+    make_transform,
+    process_initializer,
+)
 from airflow_provider_aiopt.stages.inference import InferenceStage
 from airflow_provider_aiopt.stages.postprocess import PostprocessStage
 from airflow_provider_aiopt.stages.preprocess import PreprocessStage, decoding_executor
@@ -87,10 +93,15 @@ def _preprocess(
     files = find_model(context.spec.model, resolver=context.resolver)
 
     def make_stage() -> Stage:
-        transform = make_transform(context.spec, files)
+        allowed = context.allowed_callables
+        transform = make_transform(context.spec, files, allowed_callables=allowed, parts=context.workers)
         return PreprocessStage(
             transform,
-            executor=decoding_executor(context.workers, limit_s=context.spec.execution.record_timeout_s),
+            executor=decoding_executor(
+                context.workers,
+                limit_s=context.spec.execution.record_timeout_s,
+                initializer=process_initializer(context.spec, files, allowed_callables=allowed),
+            ),
             cache=preprocess_cache(context.spec, files, transform, recorder.cache),
         )
 
@@ -113,7 +124,8 @@ def _inference(
             recorder.details["normalisation"] = model.runtime.normalisation
         batcher = make_batcher(spec.execution, model.runtime)
         at_end.callback(lambda: recorder.details.update(batching=batcher.facts()))
-        transform, head = make_transform(spec, model.files), make_head(spec, model.files)
+        transform = make_transform(spec, model.files, allowed_callables=context.allowed_callables)
+        head = make_head(spec, model.files)
         return InferenceStage(model.runtime, transform, head, batcher)
 
     recorder.details["model_sha256"] = files.sha256
@@ -166,7 +178,10 @@ def _make_shards(
 
 
 def _settings(context: RunContext, files: ModelFiles) -> dict[str, str]:
-    return {stage: stage_settings(context.spec, files, stage) for stage in STAGES[1:]}
+    allowed = context.allowed_callables
+    return {
+        stage: stage_settings(context.spec, files, stage, allowed_callables=allowed) for stage in STAGES[1:]
+    }
 
 
 _WORK: dict[str, _Work] = {

@@ -26,10 +26,11 @@ class ImagePreprocessSpec(SpecModel):
     :param layout: order of the batch's axes: ``nchw`` or ``nhwc``
     :param max_pixels: an image that declares more is quarantined before it is decoded; at most what Pillow
         itself decodes
-    :param resize_backend: what resizes; ``torch`` takes less CPU time than ``pillow`` on processors with AVX2,
-        knows only bicubic and bilinear, and differs by at most 2 of 255.  Pillow decodes in either case
-    :param scaled_decode: whether a JPEG file whose crop is at least three times as large as ``size`` is decoded
-        at a half, a quarter or an eighth of its size.  ``aiopt preprocess compare`` tells what that changes
+    :param resize_backend: what resizes; ``torch`` takes less CPU time than ``pillow`` on processors with
+        AVX2 and knows only bicubic and bilinear.  Pillow decodes in either case
+    :param scaled_decode: whether a JPEG file whose crop is at least three times as large as ``size`` is
+        decoded at a half, a quarter or an eighth of its size.  ``aiopt preprocess compare`` tells what either
+        of the two changes
     """
 
     kind: Literal["image"] = "image"
@@ -52,8 +53,8 @@ class ImagePreprocessSpec(SpecModel):
             )
         if self.scaled_decode and self.interpolation == "nearest":
             raise ValueError(
-                "interpolation 'nearest' takes pixels as they are, but scaled_decode averages them. Use another "
-                "interpolation, or scaled_decode false"
+                "interpolation 'nearest' takes pixels as they are, but scaled_decode averages them. Use "
+                "another interpolation, or scaled_decode false"
             )
         return self
 

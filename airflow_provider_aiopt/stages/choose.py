@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from airflow_provider_aiopt.data.folder import FileSystemResolver, resolve_filesystem
@@ -18,7 +19,12 @@ from airflow_provider_aiopt.spec.postprocess import (
     PostprocessSpec,
     RawOutputSpec,
 )
-from airflow_provider_aiopt.spec.preprocess import ImagePreprocessSpec, PreprocessSpec, TextPreprocessSpec
+from airflow_provider_aiopt.spec.preprocess import (
+    CustomPreprocessSpec,
+    ImagePreprocessSpec,
+    PreprocessSpec,
+    TextPreprocessSpec,
+)
 from airflow_provider_aiopt.stages.batching.batcher import Batcher
 from airflow_provider_aiopt.stages.batching.knee import KneeSearch, doubling_sizes
 from airflow_provider_aiopt.stages.batching.policies import (
@@ -32,6 +38,7 @@ from airflow_provider_aiopt.stages.outputs.base import OutputHead
 from airflow_provider_aiopt.stages.outputs.classification import ClassificationHead
 from airflow_provider_aiopt.stages.outputs.vectors import EmbeddingHead, RawHead
 from airflow_provider_aiopt.stages.transforms.base import Transform
+from airflow_provider_aiopt.stages.transforms.custom import CustomTransform, TransformSource
 from airflow_provider_aiopt.stages.transforms.image import ImageTransform
 from airflow_provider_aiopt.stages.transforms.tabular import TabularTransform
 from airflow_provider_aiopt.stages.transforms.text import TextTransform
@@ -47,7 +54,7 @@ def effective_preprocess(spec: PipelineSpec, files: ModelFiles) -> PreprocessSpe
     if files.card is None or not files.card.preprocess:
         raise SpecError(
             f"preprocess: missing, and the model {files.uri} has no card that says how to preprocess. "
-            "Set preprocess.kind to image, text or tabular"
+            "Set preprocess.kind to image, text, tabular or custom"
         )
     # Checks the card's section as if the user had written it: a text model over rows of two columns fails.
     completed = load_spec(spec, overrides={"preprocess": dict(files.card.preprocess)})
@@ -84,14 +91,37 @@ def load_pipeline_model(
     )
 
 
-def make_transform(spec: PipelineSpec, files: ModelFiles) -> Transform:
-    """Build the transform."""
+def make_transform(
+    spec: PipelineSpec, files: ModelFiles, *, allowed_callables: Sequence[str] = (), parts: int = 1
+) -> Transform:
+    """Build the transform.
+
+    :param files: the model's files
+    :param allowed_callables: prefixes of the dotted paths that *spec* may name
+    :param parts: calls that a custom transform's batch is cut into, to be worked on side by side
+    """
     settings = effective_preprocess(spec, files)
+    if isinstance(settings, CustomPreprocessSpec):
+        return CustomTransform(TransformSource.from_spec(settings, allowed_callables), parts=parts)
     if isinstance(settings, ImagePreprocessSpec):
         return ImageTransform(settings)
     if isinstance(settings, TextPreprocessSpec):
         return TextTransform(settings, files.local(settings.tokenizer))
     return TabularTransform(settings, len(spec.source.columns))
+
+
+def process_initializer(
+    spec: PipelineSpec, files: ModelFiles, *, allowed_callables: Sequence[str]
+) -> Callable[[], object] | None:
+    """Return what each process calls before it prepares records; None where threads are to do it.
+
+    :param files: the model's files
+    :param allowed_callables: prefixes of the dotted paths that *spec* may name
+    """
+    settings = effective_preprocess(spec, files)
+    if not isinstance(settings, CustomPreprocessSpec) or not settings.processes:
+        return None
+    return TransformSource.from_spec(settings, allowed_callables).warm
 
 
 def make_head(spec: PipelineSpec, files: ModelFiles) -> OutputHead:

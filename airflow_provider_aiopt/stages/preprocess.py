@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING
 from airflow_provider_aiopt.data.cache.base import RowCache
 from airflow_provider_aiopt.data.limited import LimitedThreads
 from airflow_provider_aiopt.data.parallel import SerialExecutor
+from airflow_provider_aiopt.data.processes import LimitedProcesses
 from airflow_provider_aiopt.data.tensors import drop_rows, make_batch
-from airflow_provider_aiopt.exceptions import AioptError, DecodeError, RecordError, RecordTimeoutError
+from airflow_provider_aiopt.exceptions import (
+    AioptError,
+    DecodeError,
+    RecordCrashError,
+    RecordError,
+    RecordTimeoutError,
+)
 from airflow_provider_aiopt.stages.base import StageOutput, bad_records
 from airflow_provider_aiopt.stages.caching import prepare_with_cache
 from airflow_provider_aiopt.stages.transforms.base import Transform
@@ -28,6 +35,7 @@ def decoding_executor(
     limit_s: float | None,
     serial: bool = False,
     on_cpu: Callable[[float], None] | None = None,
+    initializer: Callable[[], object] | None = None,
 ) -> Executor:
     """Return where a stage's records are decoded.
 
@@ -35,20 +43,36 @@ def decoding_executor(
     :param limit_s: seconds that each may take, None for no limit
     :param serial: whether those of one batch are decoded one after the other, several batches at once
     :param on_cpu: told the CPU time, in seconds, that was not spent on the calling thread
+    :param initializer: called in each process before its first records, where they are to be decoded in
+        processes; None for threads
     """
+    if initializer is not None:
+        return LimitedProcesses(
+            threads,
+            limit_s=limit_s,
+            on_timeout=lambda: _timeout(limit_s),
+            on_crash=lambda how: RecordCrashError(f"The process that prepared the record {how}"),
+            initializer=initializer,
+            width=1 if serial else None,
+            on_cpu=on_cpu,
+        )
     if limit_s is not None:
         return LimitedThreads(
             threads,
             limit_s=limit_s,
-            substitute=lambda: RecordTimeoutError(
-                f"Preparing the record was given up after {limit_s:g} s, which is what "
-                "execution.record_timeout_s allows"
-            ),
+            substitute=lambda: _timeout(limit_s),
             max_stuck=_MAX_STUCK,
             width=1 if serial else None,
             on_cpu=on_cpu,
         )
     return SerialExecutor() if serial else ThreadPoolExecutor(threads, thread_name_prefix="aiopt-preprocess")
+
+
+def _timeout(limit_s: float | None) -> RecordTimeoutError:
+    return RecordTimeoutError(
+        f"Preparing the record was given up after {limit_s:g} s, which is what "
+        "execution.record_timeout_s allows"
+    )
 
 
 class PreprocessStage:

@@ -129,7 +129,10 @@ def test_what_cannot_be_started_is_no_records_fault(initializer: Any, error: Any
 @pytest.mark.parametrize("how", ["exit", "terminate", "kill", "interrupt"])
 def test_no_process_outlives_the_one_that_started_it(how: str, tmp_path: Path) -> None:
     file = tmp_path / "pid"
-    program = f"import sys; sys.path.insert(0, {str(HERE)!r}); import worker_calls; worker_calls.parent(*sys.argv[1:])"
+    program = (
+        f"import sys; sys.path.insert(0, {str(HERE)!r}); "
+        "import worker_calls; worker_calls.parent(*sys.argv[1:])"
+    )
     process = subprocess.Popen([sys.executable, "-c", program, str(file), how], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while not file.exists() or not file.read_text():

@@ -13,7 +13,12 @@ from airflow_provider_aiopt.runner.context import RunContext
 from airflow_provider_aiopt.runner.streaming.plan import PlannedShard
 from airflow_provider_aiopt.runner.streaming.steps import StreamItem, StreamStep
 from airflow_provider_aiopt.runtimes.loading import LoadedModel
-from airflow_provider_aiopt.stages.choose import load_pipeline_model, make_batcher, make_transform
+from airflow_provider_aiopt.stages.choose import (
+    load_pipeline_model,
+    make_batcher,
+    make_transform,
+    process_initializer,
+)
 from airflow_provider_aiopt.stages.inference import InferenceStage
 from airflow_provider_aiopt.stages.ingest import IngestStage
 from airflow_provider_aiopt.stages.outputs.base import OutputHead
@@ -90,7 +95,8 @@ class StreamEngine:
     def _steps(self, model: LoadedModel, stack: ExitStack) -> tuple[StreamStep, StreamStep, StreamStep]:
         spec, recorder = self._context.spec, self._recorder
         batcher = make_batcher(spec.execution, model.runtime)
-        transform, head = make_transform(spec, model.files), self._head
+        allowed, head = self._context.allowed_callables, self._head
+        transform = make_transform(spec, model.files, allowed_callables=allowed)
         lanes = self._lanes(model)
         shared = 1 if model.runtime.on_device else lanes
         cache = preprocess_cache(spec, model.files, transform, recorder.stages["preprocess"].cache)
@@ -99,6 +105,7 @@ class StreamEngine:
             limit_s=spec.execution.record_timeout_s,
             serial=True,
             on_cpu=lambda seconds: recorder.add_cpu("preprocess", seconds),
+            initializer=process_initializer(spec, model.files, allowed_callables=allowed),
         )
         prepare = PreprocessStage(transform, executor=decoder, cache=cache)
         infer = InferenceStage(model.runtime, transform, head, batcher)

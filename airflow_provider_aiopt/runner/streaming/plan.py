@@ -36,7 +36,10 @@ def plan_shards(
 ) -> list[PlannedShard]:
     """Cut *records* into the spec's shards and find those that are finished."""
     folder = results_folder(context)
-    settings = [stage_settings(context.spec, files, stage) for stage in STAGES[1:]]
+    settings = [
+        stage_settings(context.spec, files, stage, allowed_callables=context.allowed_callables)
+        for stage in STAGES[1:]
+    ]
     plan = []
     for number, bounds in enumerate(cut_evenly(records, context.spec.execution.shards)):
         fingerprint = source.fingerprint(*bounds)

@@ -17,6 +17,7 @@ from airflow_provider_aiopt.exceptions import (
 )
 from airflow_provider_aiopt.runtimes.base import TensorInfo, numpy_dtype
 from airflow_provider_aiopt.spec.preprocess import TextPreprocessSpec
+from airflow_provider_aiopt.stages.transforms.parts import prepare_in_parts
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,9 +64,12 @@ class TextTransform:
     def prepare(
         self,
         payloads: Sequence[bytes],
-        executor: Executor,  # noqa: ARG002 - it has threads of its own
+        executor: Executor,
     ) -> tuple[dict[str, pa.Array], dict[int, RecordError]]:
-        """Tokenise all texts in one call; see :meth:`Transform.prepare`."""
+        """Tokenise all texts in one call, which has threads of its own; see :meth:`Transform.prepare`."""
+        return prepare_in_parts(self._encode, payloads, executor)
+
+    def _encode(self, payloads: Sequence[bytes]) -> tuple[dict[str, pa.Array], dict[int, RecordError]]:
         import numpy as np
 
         texts: list[str] = []
