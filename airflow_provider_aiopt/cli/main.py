@@ -6,11 +6,17 @@ import argparse
 from collections.abc import Sequence
 
 from airflow_provider_aiopt import __version__
-from airflow_provider_aiopt.cli import model, report, run, spec
+from airflow_provider_aiopt.cli import model, preprocess, report, run, spec
 from airflow_provider_aiopt.cli.command import Command, CommandGroup, add_to_parser
 from airflow_provider_aiopt.cli.exit_codes import guarded
 
-COMMANDS: tuple[Command | CommandGroup, ...] = (run.COMMAND, report.COMMAND, spec.GROUP, model.GROUP)
+COMMANDS: tuple[Command | CommandGroup, ...] = (
+    run.COMMAND,
+    report.COMMAND,
+    spec.GROUP,
+    preprocess.GROUP,
+    model.GROUP,
+)
 """Every command; ``airflow aiopt`` offers the same."""
 
 DESCRIPTION = "Run AI pipelines and see where their time goes."

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_aiopt.cli.command import Command, argument
 from airflow_provider_aiopt.cli.exit_codes import ExitCode
+from airflow_provider_aiopt.cli.options import ALLOW_CALLABLES, SET, SPEC, allowed_callables, read_spec
 from airflow_provider_aiopt.exceptions import SpecError
 from airflow_provider_aiopt.telemetry.metrics import MetricsSink, NullMetrics
 from airflow_provider_aiopt.telemetry.reports import RunReport
 
 if TYPE_CHECKING:
     from airflow_provider_aiopt.runner.context import RunContext
-
-_ALLOWED = "AIOPT_ALLOWED_CALLABLES"
 
 _DESCRIPTION = """\
 Run a pipeline's four stages in this process: the same code and the same results as in Airflow, in either
@@ -36,10 +33,9 @@ def _run(arguments: argparse.Namespace) -> int:
     from airflow_provider_aiopt.runner.context import RunContext
     from airflow_provider_aiopt.runner.staged import run_pipeline
     from airflow_provider_aiopt.runner.streaming import run_streaming
-    from airflow_provider_aiopt.spec.loading import load_spec
     from airflow_provider_aiopt.telemetry.run_report import load_run_report
 
-    spec = load_spec(arguments.spec, overrides=dict(map(_override, arguments.set)))
+    spec = read_spec(arguments.spec, arguments.set)
     run_id = arguments.run_id or datetime.now(UTC).strftime("run-%Y%m%dT%H%M%S.%fZ")
     uri = f"{arguments.work_dir.rstrip('/')}/{spec.name}/{run_id}"
     workspace = Workspace.open(uri, resolver=arguments.resolver)
@@ -49,7 +45,7 @@ def _run(arguments: argparse.Namespace) -> int:
             workspace=workspace,
             resolver=arguments.resolver,
             metrics=metrics,
-            allowed_callables=_allowed_callables(arguments.allow_callables),
+            allowed_callables=allowed_callables(arguments.allow_callables),
         )
         if arguments.mode == "streaming":
             run_streaming(context)
@@ -63,24 +59,6 @@ def _run(arguments: argparse.Namespace) -> int:
     else:
         _print(report, context, limit=arguments.show)
     return ExitCode.OK
-
-
-def _override(text: str) -> tuple[str, Any]:
-    import yaml
-
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise SpecError(f"--set takes KEY=VALUE, for example execution.shards=4; found {text!r}")
-    try:
-        return key, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise SpecError(f"--set {key}: {value!r} is not valid YAML: {error}") from None
-
-
-def _allowed_callables(given: Sequence[str] | None) -> tuple[str, ...]:
-    from airflow_provider_aiopt.data.callables import split_prefixes
-
-    return split_prefixes(" ".join([os.environ.get(_ALLOWED, "")] if given is None else given))
 
 
 def _count(text: str) -> int:
@@ -129,14 +107,8 @@ COMMAND = Command(
     description=_DESCRIPTION,
     run=_run,
     arguments=(
-        argument("spec", metavar="SPEC", help="pipeline spec, a YAML or JSON file"),
-        argument(
-            "--set",
-            action="append",
-            default=[],
-            metavar="KEY=VALUE",
-            help="replace a value of the spec, for example execution.shards=4; may be repeated",
-        ),
+        SPEC,
+        SET,
         argument(
             "--mode",
             choices=("staged", "streaming"),
@@ -162,13 +134,7 @@ COMMAND = Command(
             metavar="N",
             help="print the first N results and quarantined records (default: 10, 0: none)",
         ),
-        argument(
-            "--allow-callables",
-            action="append",
-            metavar="PREFIX",
-            help="let source.uri name Python callables under this dotted path; may be repeated "
-            f"(default: ${_ALLOWED})",
-        ),
+        ALLOW_CALLABLES,
         argument("--json", action="store_true", help="print the run report as JSON and nothing else"),
         argument("--statsd", metavar="HOST:PORT", help="send the stages' metrics to this StatsD server"),
     ),

@@ -86,9 +86,18 @@ def compare(original: Array, optimised: Array, samples: Samples, task: Task) -> 
     :param samples: the records
     :param task: what the models answer
     """
+    return compare_scores(_scores(original, samples, task), _scores(optimised, samples, task), task)
+
+
+def compare_scores(scores: Array, other: Array, task: Task) -> Evaluation:
+    """Compare two sets of scores of the same records.
+
+    :param scores: the reference: a row for each record, probabilities of classes or vectors of length 1
+    :param other: what is compared with it, of the same shape
+    :param task: what the scores are of; those of ``text-embedding`` are compared by nearest neighbour
+    """
     import numpy as np
 
-    scores, other = (_scores(output, samples, task) for output in (original, optimised))
     first, other_first = (_first_choice(values, task) for values in (scores, other))
     same = first == other_first
     sure = scores.max(axis=1) >= CONFIDENT if task == "image-classification" else np.ones(len(same), bool)
@@ -104,16 +113,28 @@ def compare(original: Array, optimised: Array, samples: Samples, task: Task) -> 
 
 def _scores(output: Array, samples: Samples, task: Task) -> Array:
     """Return one row of scores per record: probabilities of classes, or a vector of length 1."""
-    import numpy as np
-
     if task == "image-classification":
-        shifted = np.exp(output - output.max(axis=1, keepdims=True))
-        return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+        return softmax(output)
     if task == "text-embedding":
         mask = samples.feeds["attention_mask"][:, :, None]
         pooled = (output * mask).sum(axis=1) / mask.sum(axis=1)
-        return np.asarray(pooled / np.linalg.norm(pooled, axis=1, keepdims=True))
+        return unit_vectors(pooled)
     return output.reshape(len(output), -1)
+
+
+def softmax(output: Array) -> Array:
+    """Return one row of probabilities per record."""
+    import numpy as np
+
+    shifted = np.exp(output - output.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+
+def unit_vectors(vectors: Array) -> Array:
+    """Return the vectors, one per record, at length 1."""
+    import numpy as np
+
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
 def _first_choice(scores: Array, task: Task) -> Array:

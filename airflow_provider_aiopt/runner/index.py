@@ -79,8 +79,7 @@ def open_source(
         folder.remove(_LISTING)  # first: the index alone still says that the listing is to be made again
         folder.remove(_INDEX)
     if spec.format == "python":
-        path = spec.uri.removeprefix(PYTHON_SCHEME)
-        return PythonSource(spec, load_callable(path, allowed_callables, where=f"source.uri: {spec.uri!r}"))
+        return list_records(spec, resolver=resolver, allowed_callables=allowed_callables)
     settings = spec.identity().encode()
     earlier = _read_listing(folder, settings)
     if earlier is not None:
@@ -89,6 +88,20 @@ def open_source(
     root, entries = list_source(spec, resolver=resolver)
     _write_listing(folder, {_SPEC_KEY: settings, _ROOT_KEY: root.path.encode()}, entries)
     return Source(spec, root, entries)
+
+
+def list_records(
+    spec: SourceSpec, *, resolver: FileSystemResolver, allowed_callables: Sequence[str] = ()
+) -> RecordSource:
+    """List the source, and keep nothing of it.
+
+    :param allowed_callables: prefixes of the dotted paths that *spec* may name
+    :raises SpecError: if it names another one
+    """
+    if spec.format != "python":
+        return Source(spec, *list_source(spec, resolver=resolver))
+    path = spec.uri.removeprefix(PYTHON_SCHEME)
+    return PythonSource(spec, load_callable(path, allowed_callables, where=f"source.uri: {spec.uri!r}"))
 
 
 def _write_listing(folder: Folder, metadata: dict[bytes, bytes], entries: Sequence[Entry]) -> None:

@@ -6,8 +6,14 @@ from pathlib import Path
 from rich.console import Console
 
 from airflow_provider_aiopt.optimize.evaluation import Evaluation
+from airflow_provider_aiopt.optimize.preprocess import DecodeCost, PreprocessComparison
 from airflow_provider_aiopt.optimize.quantize import Measurement, QuantizeReport
-from airflow_provider_aiopt.optimize.summary import quantize_table, quantize_values
+from airflow_provider_aiopt.optimize.summary import (
+    comparison_table,
+    comparison_values,
+    quantize_table,
+    quantize_values,
+)
 from airflow_provider_aiopt.spec.card import load_card
 
 
@@ -37,3 +43,28 @@ def test_the_values_are_json(model_folder: Path) -> None:
     assert values["after"]["size_bytes"] == 1024
     assert values["evaluation"]["agreement"] == 0.975
     assert values["card"]["name"] == "tiny"
+
+
+def test_a_comparison_of_preprocessing_shows_both_costs() -> None:
+    comparison = PreprocessComparison(
+        settings={"resize_backend": "torch", "scaled_decode": True},
+        sampled=66,
+        unusable=2,
+        one_sided=1,
+        agreement=0.984,
+        evaluation=Evaluation(63, 1.0, 1.0, 0.05, 0.01),
+        mean_pixel_difference=0.25,
+        max_pixel_difference=9,
+        exact=DecodeCost(0.004, 0.005),
+        fast=DecodeCost(0.002, 0.006),
+    )
+    console = Console(width=120, record=True, force_terminal=False)
+    console.print(comparison_table(comparison))
+    text = console.export_text()
+    rows = {line.split("  ")[0].strip(): line.split() for line in text.splitlines()}
+    assert rows["CPU time per image"][-2:] == ["2.0x", "less"]
+    assert rows["time per image"][-2:] == ["not", "less"]
+    assert rows["same first answer"][-2:] == ["98.4", "%"]
+    assert "resize_backend torch, scaled_decode true" in text
+    assert "66 records; 2 come to no answer, 1 to one of the two ways only" in text
+    assert json.loads(json.dumps(comparison_values(comparison)))["fast"] == {"cpu_s": 0.002, "wall_s": 0.006}
