@@ -90,8 +90,8 @@ class PreprocessComparison:
             settings = " and ".join(f"preprocess.{name} {value}" for name, value in self.settings.items())
             raise PreprocessAccuracyError(
                 f"With {settings}, {self.agreement:.2%} of {self.sampled - self.unusable} records have the "
-                f"same first answer; --min-agreement asks for {min_agreement:.2%}. Use the exact settings, or "
-                "ask for less if the difference is acceptable"
+                f"same first answer; --min-agreement asks for {min_agreement:.2%}. Use the exact settings, "
+                "or ask for less if the difference is acceptable"
             )
 
 

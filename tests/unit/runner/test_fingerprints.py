@@ -33,7 +33,8 @@ def settings_of(folder: Path, **sections: Any) -> dict[str, str]:
         }
         | sections
     )
-    return {stage: stage_settings(spec, find_model(spec.model), stage) for stage in STAGES}
+    files, allowed = find_model(spec.model), ("sample_transforms",)
+    return {stage: stage_settings(spec, files, stage, allowed_callables=allowed) for stage in STAGES}
 
 
 def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
@@ -70,6 +71,15 @@ def test_pytorchs_precision_is_part_of_inference_and_how_batches_are_cut_is_not(
     assert changed(torch(), torch(torch={"autocast": "bfloat16"})) == {"inference"}
     assert changed(torch(), torch(torch={"channels_last": True})) == set()
     assert changed(settings_of(folder), settings_of(folder, execution={"batch_size": "auto"})) == set()
+
+
+def test_the_version_of_a_custom_transform_is_part_of_what_it_makes(folder: Path) -> None:
+    def custom(version: str, **more: Any) -> dict[str, str]:
+        section = {"kind": "custom", "transform": "sample_transforms.Plain"} | more
+        return settings_of(folder, preprocess=section | {"arguments": {"version": version}})
+
+    assert changed(custom("1"), custom("2")) == {"preprocess", "inference"}
+    assert changed(custom("1"), custom("1", processes=True)) == set()
 
 
 def test_credentials_of_the_sink_are_no_part_of_it(folder: Path) -> None:

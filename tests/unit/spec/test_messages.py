@@ -251,6 +251,14 @@ def test_a_wrong_value_is_shown_with_what_is_allowed(sections: dict[str, Any], s
             "model: runtime 'torch' executes .pt2, .pt, .ts files, but uri is 'm.onnx'. Set runtime to 'onnxruntime'",
         ),
         (
+            {"preprocess": {"kind": "image", "resize_backend": "torch", "interpolation": "lanczos"}},
+            "preprocess: resize_backend 'torch' knows the interpolations bicubic and bilinear, not lanczos. Use one of these, or resize_backend 'pillow'",
+        ),
+        (
+            {"preprocess": {"kind": "image", "scaled_decode": True, "interpolation": "nearest"}},
+            "preprocess: interpolation 'nearest' takes pixels as they are, but scaled_decode averages them. Use another interpolation, or scaled_decode false",
+        ),
+        (
             {"preprocess": {"kind": "tabular"}},
             "spec: preprocess.kind 'tabular' needs rows: set source.format to csv, jsonl or parquet, or to python with source.columns, or use kind 'image' or 'text' for files",
         ),

@@ -27,9 +27,11 @@ from airflow_provider_aiopt.stages.choose import (
     make_batcher,
     make_head,
     make_transform,
+    process_initializer,
 )
 from airflow_provider_aiopt.stages.outputs.classification import ClassificationHead
 from airflow_provider_aiopt.stages.outputs.vectors import EmbeddingHead, RawHead
+from airflow_provider_aiopt.stages.transforms.custom import CustomTransform
 from airflow_provider_aiopt.stages.transforms.image import ImageTransform
 from airflow_provider_aiopt.stages.transforms.tabular import TabularTransform
 
@@ -131,6 +133,24 @@ def test_the_runtime_of_a_model_of_images_knows_how_they_are_normalised(tmp_path
         "preprocess": {"kind": "tabular"},
     }
     assert load_pipeline_model(spec(**rows)).runtime.normalisation is None
+
+
+def test_a_custom_transform_is_loaded_where_it_is_allowed(files: ModelFiles) -> None:
+    custom = {"kind": "custom", "transform": "sample_transforms.Plain", "arguments": {"version": "5"}}
+    allowed = ("sample_transforms",)
+    made = make_transform(spec(preprocess=custom), files, allowed_callables=allowed, parts=3)
+    assert isinstance(made, CustomTransform)
+    assert made.version == "custom 1, 5"
+    with pytest.raises(SpecError, match="is not allowed here"):
+        make_transform(spec(preprocess=custom), files)
+
+    assert process_initializer(spec(preprocess=custom), files, allowed_callables=allowed) is None
+    initializer = process_initializer(
+        spec(preprocess=custom | {"processes": True}), files, allowed_callables=allowed
+    )
+    assert initializer is not None
+    initializer()
+    assert process_initializer(spec(preprocess={"kind": "image"}), files, allowed_callables=()) is None
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_aiopt.data.limited import LimitedThreads
 from airflow_provider_aiopt.data.parallel import SerialExecutor
+from airflow_provider_aiopt.data.processes import LimitedProcesses
 from airflow_provider_aiopt.data.records import BadRecord, Record
 from airflow_provider_aiopt.exceptions import DecodeError, ModelInputError, RecordError
 from airflow_provider_aiopt.stages.ingest import _batch
@@ -105,3 +106,9 @@ def test_records_are_decoded_on_threads_that_fit_the_limit_and_the_mode() -> Non
     ]
 
     assert kinds == [ThreadPoolExecutor, SerialExecutor, LimitedThreads, LimitedThreads]
+
+
+@pytest.mark.parametrize("limit_s", [None, 1.0])
+def test_or_in_processes_which_start_when_they_are_needed(limit_s: float | None) -> None:
+    with decoding_executor(2, limit_s=limit_s, initializer=lambda: None) as executor:
+        assert type(executor) is LimitedProcesses

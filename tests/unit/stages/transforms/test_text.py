@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import sys
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,7 +13,14 @@ import pyarrow as pa
 import pytest
 from components import requires
 
-from airflow_provider_aiopt.exceptions import DecodeError, MissingExtraError, ModelLoadError, SpecError
+from airflow_provider_aiopt.data.limited import LimitedThreads
+from airflow_provider_aiopt.exceptions import (
+    DecodeError,
+    MissingExtraError,
+    ModelLoadError,
+    RecordTimeoutError,
+    SpecError,
+)
 from airflow_provider_aiopt.runtimes.base import TensorInfo
 from airflow_provider_aiopt.spec import TextPreprocessSpec
 from airflow_provider_aiopt.stages.transforms.text import TextTransform
@@ -110,3 +120,34 @@ def test_without_tokenizers_the_pip_command_is_named(
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'airflow-provider-aiopt\[text\]'"):
         run(tokenizer)
+
+
+class TestTimeLimit:
+    @pytest.fixture
+    def released(self) -> Iterator[threading.Event]:
+        event = threading.Event()
+        yield event
+        event.set()
+
+    def test_a_text_that_never_ends_is_found_in_its_batch(
+        self, tokenizer: Path, released: threading.Event
+    ) -> None:
+        transform = TextTransform(TextPreprocessSpec(), tokenizer)
+        encode = transform._tokenizer.encode_batch
+
+        def hang(texts: list[str]) -> Any:
+            if "hang" in texts:
+                released.wait(60)
+            return encode(texts)
+
+        transform._tokenizer = SimpleNamespace(encode_batch=hang)
+        executor = LimitedThreads(
+            1, limit_s=0.2, substitute=lambda: RecordTimeoutError("given up"), max_stuck=9
+        )
+        columns, errors = transform.prepare([b"hello", b"hang", b"\xff", b"world"], executor)
+
+        assert columns["tokens"].to_pylist() == [[FIRST, HELLO, LAST], [FIRST, WORLD, LAST]]
+        assert [(row, type(error)) for row, error in sorted(errors.items())] == [
+            (1, RecordTimeoutError),
+            (2, DecodeError),
+        ]
