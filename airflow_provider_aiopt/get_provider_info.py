@@ -37,7 +37,7 @@ CONFIG: dict[str, Any] = {
                 "Dotted paths of packages, modules or callables that a pipeline spec may name, with all that "
                 "lies below them, separated by commas. Empty: none. What is listed here runs in the tasks.",
                 "",
-                example="my_package.datasets",
+                example="my_package.datasets, my_package.transforms",
             ),
             "max_shards": _option(
                 "Most shards that one run may be split into; it bounds task mapping and the size of XComs. "

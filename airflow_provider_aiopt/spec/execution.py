@@ -62,7 +62,7 @@ class ExecutionSpec(SpecModel):
     :param workers: threads that read and decode side by side; default: one for each core that the process
         may use
     :param max_bytes_in_flight: bytes of records that streaming holds at once, beside its batches' tensors
-    :param record_timeout_s: seconds that decoding one image may take before it is quarantined; null for no
+    :param record_timeout_s: seconds that preparing one record may take before it is quarantined; null for no
         limit.  More than 16 that hang at once fail the task: their threads cannot be ended before the process
     :param max_bad_fraction: share of the run's records that may be quarantined, 0 to 1, before the run fails
     :param resume: whether a retry goes on after the shards that an earlier attempt finished

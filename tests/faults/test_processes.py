@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import worker_calls
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
+from airflow_provider_aiopt.data.processes import LimitedProcesses
+from airflow_provider_aiopt.exceptions import ProcessStartError
 
-import worker_calls  # noqa: E402 - from beside this file, as the worker processes import it
-
-from airflow_provider_aiopt.data.processes import LimitedProcesses  # noqa: E402
-from airflow_provider_aiopt.exceptions import ProcessStartError  # noqa: E402
+TESTS = Path(__file__).parents[1]
 
 
 def make_pool(processes: int = 2, **options: Any) -> LimitedProcesses:
@@ -130,7 +128,7 @@ def test_what_cannot_be_started_is_no_records_fault(initializer: Any, error: Any
 def test_no_process_outlives_the_one_that_started_it(how: str, tmp_path: Path) -> None:
     file = tmp_path / "pid"
     program = (
-        f"import sys; sys.path.insert(0, {str(HERE)!r}); "
+        f"import sys; sys.path.insert(0, {str(TESTS)!r}); "
         "import worker_calls; worker_calls.parent(*sys.argv[1:])"
     )
     process = subprocess.Popen([sys.executable, "-c", program, str(file), how], stderr=subprocess.DEVNULL)

@@ -28,10 +28,11 @@ def test_the_dag_is_one() -> None:
 
 
 def test_the_spec_is_one() -> None:
-    whole, source = blocks("yaml")
+    whole, source, custom = blocks("yaml")
     spec = yaml.safe_load(whole)
     assert load_spec(spec).name == "photos"
     assert load_spec(spec | yaml.safe_load(source)).source.format == "python"
+    assert load_spec(spec | yaml.safe_load(custom)).preprocess.processes
 
 
 def test_every_option_is_named_with_its_default() -> None:

@@ -47,6 +47,7 @@ def _with_torch(image: Image.Image, spec: ImagePreprocessSpec) -> np.ndarray[Any
 
     if torch.get_num_threads() != 1:  # counted for each thread; images side by side fill the cores already
         torch.set_num_threads(1)
-    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]  # one image, channels last
+    # In this order PyTorch sees that channels come last, and answers so: else it answers planes.
+    pixels = torch.from_numpy(np.array(image))[None].permute(0, 3, 1, 2)
     resized = interpolate(pixels, size=(spec.size, spec.size), mode=spec.interpolation, antialias=True)
-    return np.ascontiguousarray(resized[0].permute(1, 2, 0).numpy())
+    return np.ascontiguousarray(resized.permute(0, 2, 3, 1).numpy()[0])
