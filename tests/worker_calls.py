@@ -46,6 +46,21 @@ def misbehave(value: Any) -> Any:
     return value
 
 
+def meet(folder: str) -> None:
+    """Wait for another process to come here."""
+    Path(folder, str(os.getpid())).touch()
+    deadline = time.monotonic() + 60
+    while len(list(Path(folder).iterdir())) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def say(value: str) -> str:
+    sys.stdout.write(f"{value}\n")
+    sys.stdout.flush()
+    return value
+
+
 def dies() -> None:
     os._exit(3)
 

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection, wait
@@ -88,42 +89,35 @@ class LimitedProcesses(Executor):
         todo = deque(enumerate(items))
         outcomes: list[Outcome] = [Outcome()] * len(todo)
         busy: dict[Connection, _Call] = {}
+        taken: deque[WorkerProcess] = deque()
         try:
             while todo or busy:
-                while todo and len(busy) < self._width and (worker := self._take(block=not busy)):
-                    self._begin(worker, fn, *todo.popleft(), busy)
+                self._take(taken, min(len(todo), self._width - len(busy)), block=not busy)
+                while taken:
+                    number, arguments = todo.popleft()
+                    pipe = taken[0].begin(fn, arguments)
+                    busy[pipe] = _Call(taken.popleft(), pipe, number, self._deadline())
                 for call in _ended(busy):
                     del busy[call.pipe]
                     outcomes[call.number] = self._outcome(call)
                     self._idle.put(call.worker)
         finally:
-            for call in busy.values():  # each is in the middle of something: the next call gets a new process
-                call.worker.kill()
-                self._idle.put(call.worker)
+            # Each of these is in the middle of something: the next call gets a new process.
+            for worker in [*taken, *(call.worker for call in busy.values())]:
+                worker.kill()
+                self._idle.put(worker)
         return iter([outcome.value() for outcome in outcomes])
 
-    def _take(self, *, block: bool) -> WorkerProcess | None:
-        try:
-            return self._idle.get(block)
-        except Empty:
-            return None
+    def _take(self, taken: deque[WorkerProcess], count: int, *, block: bool) -> None:
+        """Take up to *count* idle processes, at least one if *block*, and have all of them start."""
+        with suppress(Empty):
+            while len(taken) < count:
+                taken.append(self._idle.get(block and not taken))
+        for worker in taken:
+            worker.launch()
 
-    def _begin(
-        self,
-        worker: WorkerProcess,
-        fn: Callable[..., Any],
-        number: int,
-        arguments: tuple[Any, ...],
-        busy: dict[Connection, _Call],
-    ) -> None:
-        try:
-            pipe = worker.begin(fn, arguments)
-        except BaseException:
-            worker.kill()
-            self._idle.put(worker)
-            raise
-        deadline = None if self._limit_s is None else time.monotonic() + self._limit_s
-        busy[pipe] = _Call(worker, pipe, number, deadline)
+    def _deadline(self) -> float | None:
+        return None if self._limit_s is None else time.monotonic() + self._limit_s
 
     def _outcome(self, call: _Call) -> Outcome:
         """Return what a call answered, or what stands for that; in the latter case its process has ended."""

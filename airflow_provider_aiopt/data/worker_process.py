@@ -17,7 +17,7 @@ from functools import cache
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from airflow_provider_aiopt.exceptions import ProcessStartError
 
@@ -29,6 +29,7 @@ _BOOT = (
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _OOM_SCORE = Path("/proc/self/oom_score_adj")
 _FIRST_TO_GO = "1000"
+_STDERR = 2  # descriptor
 _REAP_S = 5.0  # from closing the pipe to the end, which has begun
 
 
@@ -65,6 +66,18 @@ class WorkerProcess:
         self._start_limit_s = start_limit_s
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
+        self._is_ready = False
+
+    def launch(self) -> None:
+        """Start the process unless it runs, and do not wait until it is ready, so that several start at once."""
+        if self._process is not None:
+            return
+        self._is_ready = False
+        self._pipe, other = Pipe()
+        with other:
+            self._process = _starter().submit(_popen, other).result()
+        with suppress(OSError):  # it has ended: the pipe says so where readiness is awaited
+            self._pipe.send_bytes(pickle.dumps((self._initializer, ())))
 
     def begin(self, fn: Callable[..., Any], arguments: tuple[Any, ...]) -> Connection:
         """Hand a call over and return the pipe that becomes readable when it has ended.
@@ -72,14 +85,14 @@ class WorkerProcess:
         :raises ProcessStartError: if the process has to be started and cannot be
         """
         request = pickle.dumps((fn, arguments), pickle.HIGHEST_PROTOCOL)
-        if self._pipe is not None:
+        if self._pipe is not None and self._is_ready:
             try:
                 self._pipe.send_bytes(request)
             except OSError:  # it died since its last call, through no fault of this one
                 self.kill()
             else:
                 return self._pipe
-        pipe = self._start()
+        pipe = self._ready()
         with suppress(OSError):  # it died of this request: the pipe says so where the answer is read
             pipe.send_bytes(request)
         return pipe
@@ -109,18 +122,15 @@ class WorkerProcess:
                 self._process.wait(_REAP_S)
         return self.kill()
 
-    def _start(self) -> Connection:
-        """Start the process and wait until it is ready.
+    def _ready(self) -> Connection:
+        """Start the process, if that is to be done, and wait until it is ready.
 
         :raises ProcessStartError: if it ends before, or takes too long
         :raises BaseException: what the initializer raised
         """
-        self._pipe, other = Pipe()
-        with other:
-            self._process = _starter().submit(_popen, other).result()
-        with suppress(OSError):
-            self._pipe.send_bytes(pickle.dumps((self._initializer, ())))
-        if not self._pipe.poll(self._start_limit_s):
+        self.launch()
+        pipe = cast("Connection", self._pipe)
+        if not pipe.poll(self._start_limit_s):
             self.kill()
             raise ProcessStartError(
                 f"A process for preprocessing was not ready after {self._start_limit_s:g} s and was killed. "
@@ -137,7 +147,8 @@ class WorkerProcess:
         except BaseException:
             self.kill()
             raise
-        return self._pipe
+        self._is_ready = True
+        return pipe
 
 
 def described_exit(code: int) -> str:
@@ -166,6 +177,7 @@ def _popen(pipe: Connection) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - this interpreter
         [sys.executable, "-c", _BOOT, json.dumps(sys.path), str(pipe.fileno()), str(os.getpid())],
         stdin=subprocess.DEVNULL,
+        stdout=_STDERR,  # what the transform prints is no part of what this process does
         pass_fds=(pipe.fileno(),),
         # Signals to this process's group, as of Ctrl-C, are for this one to handle.
         process_group=0,

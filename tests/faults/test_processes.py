@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,18 @@ def test_one_that_was_killed_while_it_was_idle_is_replaced(pool: LimitedProcesse
 def test_what_cannot_be_started_is_no_records_fault(initializer: Any, error: Any, told: str) -> None:
     with make_pool(initializer=initializer, start_limit_s=2.0) as pool, pytest.raises(error, match=told):
         pool.map(worker_calls.double, [1])
+
+
+def test_processes_start_side_by_side(tmp_path: Path) -> None:
+    with make_pool(initializer=partial(worker_calls.meet, str(tmp_path))) as pool:
+        assert list(pool.map(worker_calls.double, [1, 2])) == [2, 4]
+
+
+def test_what_they_print_goes_to_standard_error(
+    pool: LimitedProcesses, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pool.submit(worker_calls.say, "hello").result()
+    assert capfd.readouterr() == ("", "hello\n")
 
 
 @pytest.mark.parametrize("how", ["exit", "terminate", "kill", "interrupt"])

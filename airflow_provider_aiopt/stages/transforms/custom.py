@@ -95,6 +95,9 @@ class TransformSource:
 
     def warm(self) -> None:
         """Import and make the transform, for a process that is about to use it."""
+        import pyarrow as pa
+
+        pa.array([""])  # the first array of Python objects imports pandas, wherever that is installed
         self.load()
 
     def prepare(self, payloads: Sequence[bytes]) -> tuple[dict[str, pa.Array], dict[int, RecordError]]:
