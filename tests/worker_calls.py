@@ -55,6 +55,13 @@ def meet(folder: str) -> None:
         time.sleep(0.01)
 
 
+def spin(seconds: float) -> None:
+    """Use CPU time."""
+    began = time.process_time()
+    while time.process_time() - began < seconds:
+        pass
+
+
 def say(value: str) -> str:
     sys.stdout.write(f"{value}\n")
     sys.stdout.flush()

@@ -69,7 +69,7 @@ class WorkerProcess:
         self._is_ready = False
 
     def launch(self) -> None:
-        """Start the process unless it runs, and do not wait until it is ready, so that several start at once."""
+        """Start the process unless it runs; it is not waited for, so that several start side by side."""
         if self._process is not None:
             return
         self._is_ready = False

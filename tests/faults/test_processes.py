@@ -125,6 +125,14 @@ def test_what_cannot_be_started_is_no_records_fault(initializer: Any, error: Any
         pool.map(worker_calls.double, [1])
 
 
+def test_the_cpu_time_of_calls_is_told() -> None:
+    told: list[float] = []
+    with make_pool(on_cpu=told.append) as pool:
+        pool.map(worker_calls.spin, [0.05, 0.05])
+    assert len(told) == 2
+    assert min(told) >= 0.05
+
+
 def test_processes_start_side_by_side(tmp_path: Path) -> None:
     with make_pool(initializer=partial(worker_calls.meet, str(tmp_path))) as pool:
         assert list(pool.map(worker_calls.double, [1, 2])) == [2, 4]

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class BatchTransform(Protocol):
     """What the callable that ``preprocess.transform`` names returns.
 
-    One is made in each process that prepares records or feeds the model.  Several threads use it at once,
-    unless the spec says ``processes: true``.
+    One is made in each process that prepares records or feeds the model.  Several threads call its methods at
+    once; with ``processes: true`` only :meth:`feeds`.
 
     :ivar version: names the code; change it whenever the results for the same payload change, since results
         of an earlier attempt and prepared records in a cache are taken up again only where it is the same
