@@ -15,7 +15,7 @@ from airflow_provider_aiopt.data.tensors import array_tensor, tensor_array
 from airflow_provider_aiopt.exceptions import PreprocessAccuracyError, SourceError, SpecError
 from airflow_provider_aiopt.optimize.evaluation import Evaluation, compare_scores, softmax, unit_vectors
 from airflow_provider_aiopt.runner.index import list_records
-from airflow_provider_aiopt.runtimes.loading import LoadedModel, load_model
+from airflow_provider_aiopt.runtimes.loading import LoadedModel
 from airflow_provider_aiopt.spec.card import Task
 from airflow_provider_aiopt.spec.pipeline import PipelineSpec
 from airflow_provider_aiopt.spec.postprocess import ClassificationSpec, EmbeddingSpec
@@ -23,6 +23,7 @@ from airflow_provider_aiopt.spec.preprocess import ImagePreprocessSpec
 from airflow_provider_aiopt.stages.choose import (
     effective_postprocess,
     effective_preprocess,
+    load_pipeline_model,
     make_batcher,
     make_head,
 )
@@ -115,7 +116,7 @@ def compare_preprocessing(
     """
     import numpy as np
 
-    model = load_model(spec.model, resolver=resolver, batch_sizes=spec.execution.call_sizes)
+    model = load_pipeline_model(spec, resolver=resolver)
     fast_spec = effective_preprocess(spec, model.files)
     settings = fast_settings(fast_spec)
     assert isinstance(fast_spec, ImagePreprocessSpec)  # noqa: S101 - no other has fast settings
