@@ -13,6 +13,15 @@ TEST := $(INSTALLED)/test-$(KEY)
 MODELS := $(INSTALLED)/models-$(KEY)
 BENCH := $(INSTALLED)/bench-$(KEY)
 
+# Environments of their own: Daft holds pyarrow back, and onnxruntime-gpu must not lie beside onnxruntime.
+# The peers have the package's versions of all that they share but pyarrow.
+PEERS_VENV := .venv-peers
+GPU_VENV := .venv-gpu
+# What onnxruntime-gpu links, libnvinfer.so.10. These wheels fetch the libraries from NVIDIA's own index.
+TENSORRT := tensorrt-cu13>=10.13,<11
+PEERS := $(PEERS_VENV)/.installed-$(shell cat benchmarks/peers.txt 2>/dev/null | cksum | tr ' ' '-')
+GPU := $(GPU_VENV)/.installed-$(shell cat benchmarks/gpu.in constraints.txt pyproject.toml 2>/dev/null | cksum | tr ' ' '-')
+
 # Real weights and the exporters, several gigabytes: only where no test may be skipped, as in CI.
 ifeq ($(AIOPT_REQUIRE_ALL),1)
 TEST_NEEDS := $(TEST) $(MODELS)
@@ -54,14 +63,21 @@ format: $(TEST) ## Format the sources and fix what can be fixed
 	$(BIN)/ruff format
 
 .PHONY: bench
-bench: bench-throughput ## Run all benchmarks, an hour or two; results in benchmarks/results (BENCH_ARGS="--rounds 1" to try)
-	@$(BIN)/python -m benchmarks.overhead $(BENCH_ARGS)
-	@$(BIN)/python -m benchmarks.growth $(BENCH_ARGS)
-	@$(BIN)/python -m benchmarks.memory $(BENCH_ARGS)
+bench: bench-throughput bench-cached bench-overhead bench-growth bench-memory ## Run all benchmarks but the GPU one, an hour or two (BENCH_ARGS="--rounds 1" to try)
 
 .PHONY: bench-throughput
-bench-throughput: $(BENCH) ## Compare throughput with the limit and with torch DataLoader, Daft and Ray Data
+bench-throughput: $(BENCH) $(PEERS) ## Compare throughput with the limit and with torch DataLoader, Daft and Ray Data
 	@$(BIN)/python -m benchmarks.throughput $(BENCH_ARGS)
+
+.PHONY: bench-cached bench-overhead bench-growth bench-memory
+bench-cached bench-overhead bench-growth bench-memory: bench-%: $(BENCH)
+	@$(BIN)/python -m benchmarks.$* $(BENCH_ARGS)
+
+.PHONY: bench-gpu
+bench-gpu: ## Compare streaming on an NVIDIA GPU with the bare session loop (ONNX Runtime, TensorRT, PyTorch)
+	@$(PYTHON) -m benchmarks.nvidia
+	@$(MAKE) --no-print-directory install-gpu
+	@$(GPU_VENV)/bin/python -m benchmarks.gpu $(BENCH_ARGS)
 
 .PHONY: install
 install: $(TEST) ## Make .venv with everything but the model exporters
@@ -69,17 +85,28 @@ install: $(TEST) ## Make .venv with everything but the model exporters
 .PHONY: install-models
 install-models: $(TEST) $(MODELS) ## Add torch, the exporters and the real weights (several gigabytes)
 
+.PHONY: install-peers
+install-peers: $(PEERS) ## Make .venv-peers with torch, Daft and Ray Data, which the throughput benchmark compares with
+
+.PHONY: install-gpu
+install-gpu: $(GPU) ## Make .venv-gpu with ONNX Runtime, TensorRT and PyTorch for CUDA (several gigabytes)
+
 .PHONY: constraints
-constraints: | $(UV) ## Pin the newest versions of all dependencies in constraints.txt
+constraints: | $(UV) ## Pin the newest versions of all dependencies in constraints.txt and benchmarks/peers.txt
 	@echo '# The versions that development, the demo and CI use. Made by: make constraints' > constraints.new
 	@echo '-e .' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
 		--no-header --no-annotate --no-emit-index-url --no-emit-package airflow-provider-aiopt \
-		--group demo --group test --group models --group bench - | grep -v '^#' >> constraints.new
+		--group demo --group test --group models - | grep -v '^#' >> constraints.new
 	@mv constraints.new constraints.txt
+	@grep -v '^pyarrow==' constraints.txt > constraints.new
+	@echo '# What make install-peers installs. Made from peers.in by: make constraints' > peers.new
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
+		-c constraints.new benchmarks/peers.in >> peers.new
+	@rm constraints.new && mv peers.new benchmarks/peers.txt
 
 .PHONY: clean
 clean: ## Remove .venv, the demo's files and all caches
-	rm -rf $(VENV) .cache .demo build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(PEERS_VENV) $(GPU_VENV) .cache .demo build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -94,6 +121,20 @@ $(BIN)/python:
 
 $(UV): | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(PEERS): | $(UV)
+	@echo "Making $(PEERS_VENV)"
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(PEERS_VENV)
+	@VIRTUAL_ENV=$(CURDIR)/$(PEERS_VENV) $(UV) pip install --quiet -r benchmarks/peers.txt
+	@touch $@
+
+$(GPU): | $(UV)
+	@echo "Making $(GPU_VENV)"
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(GPU_VENV)
+	@VIRTUAL_ENV=$(CURDIR)/$(GPU_VENV) $(UV) pip install --quiet -c constraints.txt -r benchmarks/gpu.in -e '.[gpu,torch]'
+	@VIRTUAL_ENV=$(CURDIR)/$(GPU_VENV) $(UV) pip install --quiet '$(TENSORRT)' 2>/dev/null || \
+		echo "$(TENSORRT) cannot be installed from here: the benchmark goes without TensorRT" >&2
+	@touch $@
 
 $(INSTALLED)/%-$(KEY): | $(UV)
 	@test -f constraints.txt || { echo "constraints.txt is missing: git checkout constraints.txt" >&2; exit 1; }

@@ -11,7 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.paths import RESULTS
+_LEAST_WIDTH = 120
+"""Of a log: a table that is cut tells nothing."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +64,18 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> 
     return result
 
 
-def conclude(name: str, values: Mapping[str, Any], tables: Iterable[Table], checks: Sequence[Check]) -> Path:
-    """Print the tables and the checks, and write everything to ``benchmarks/results/<name>.json``."""
+def conclude(
+    name: str, values: Mapping[str, Any], tables: Iterable[Table], checks: Sequence[Check], folder: Path
+) -> Path:
+    """Print the tables and the checks, and write everything to ``<name>.json`` in *folder*."""
     console = Console()
+    console.width = max(console.width, _LEAST_WIDTH)
     for item in tables:
         console.print(item)
     if checks:
         console.print(checks_table(checks))
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    path = RESULTS / f"{name}.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
     content = {"benchmark": name, **values, "checks": [check.to_dict() for check in checks]}
     path.write_text(json.dumps(content, indent=2) + "\n")
     console.print(f"Results: {path}", markup=False, highlight=False, soft_wrap=True)

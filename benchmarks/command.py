@@ -9,7 +9,7 @@ from rich.console import Console
 from benchmarks.machine import busy_warning, use_cores
 
 _CORES = 2
-_ROUNDS = 5
+ROUNDS = 5
 
 
 def parser(description: str | None, *, images: int | None = None) -> argparse.ArgumentParser:
@@ -21,7 +21,10 @@ def parser(description: str | None, *, images: int | None = None) -> argparse.Ar
     if images is not None:
         result.add_argument("--images", type=int, default=images, help=f"photographs (default: {images})")
     result.add_argument(
-        "--rounds", type=int, default=_ROUNDS, help=f"measured runs after the warm-up (default: {_ROUNDS})"
+        "--rounds", type=int, default=ROUNDS, help=f"measured runs after the warm-up (default: {ROUNDS})"
+    )
+    result.add_argument(
+        "--minutes", type=float, help="stop after the last round that fits; the same command goes on later"
     )
     result.add_argument("--cores", type=int, default=_CORES, help=f"cores to use (default: {_CORES})")
     return result

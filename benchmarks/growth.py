@@ -15,10 +15,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.checks import Check, conclude, table
-from benchmarks.command import begin, parser
-from benchmarks.harness import ENVIRONMENT, growth_exponent, interleave, spread
-from benchmarks.machine import surroundings
+from benchmarks.checks import Check, table
+from benchmarks.command import parser
+from benchmarks.harness import ENVIRONMENT, growth_exponent, spread
+from benchmarks.session import Session
 
 SIZES = (10_000, 100_000, 1_000_000)
 MOST_SECONDS = 60.0
@@ -83,21 +83,20 @@ def _table(figures: Mapping[str, Any]) -> Table:
 def main() -> None:
     """Run the benchmark."""
     arguments = parser(__doc__).parse_args()
-    warning = begin(arguments.cores)
+    session = Session.begin("growth", arguments)
     console = Console(stderr=True)
-    before = surroundings()
 
     def announce(number: int, size: str, answer: Mapping[str, Any]) -> None:
         console.print(f"round {number}: {int(size):,} names in {answer['seconds']:.2f} s", highlight=False)
 
-    answers = interleave(
+    answers = session.interleave(
         [str(size) for size in SIZES],
         lambda size: run_names(int(size)),
         rounds=arguments.rounds,
         on_run=announce,
     )
     figures = results(answers)
-    conclude("growth", {**before, "warning": warning, "sizes": figures}, [_table(figures)], checks(figures))
+    session.conclude({"sizes": figures}, [_table(figures)], checks(figures))
 
 
 if __name__ == "__main__":

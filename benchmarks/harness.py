@@ -9,14 +9,12 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from benchmarks.paths import ROOT
-
-R = TypeVar("R")
+from benchmarks.paths import PEERS_PYTHON, ROOT
 
 ENVIRONMENT = {
     "PYTHONPATH": str(ROOT),
@@ -36,12 +34,14 @@ class System:
     :param module: the module below ``benchmarks.systems`` that runs it
     :param model: model folder or ``builtin:NAME``
     :param options: its settings
+    :param python: the interpreter of the environment that has what it imports
     """
 
     name: str
     module: str
     model: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    python: str = sys.executable
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def run_system(system: System, images: Path, *, labels_to: Path | None = None) -
     :param labels_to: file for the labels by image
     :raises RuntimeError: if the system fails, with the end of what it said
     """
-    command = [sys.executable, "-m", f"benchmarks.systems.{system.module}"]
+    command = [system.python, "-m", f"benchmarks.systems.{system.module}"]
     command += ["--images", str(images), "--model", system.model, "--options", json.dumps(system.options)]
     if labels_to is not None:
         command += ["--labels-to", str(labels_to)]
@@ -78,27 +78,14 @@ def run_system(system: System, images: Path, *, labels_to: Path | None = None) -
     return Run(answer["images"] / answer["seconds"], answer["images"] / whole, answer)
 
 
-def interleave(
-    names: Sequence[str],
-    run: Callable[[str], R],
-    *,
-    rounds: int,
-    on_run: Callable[[int, str, R], None] = lambda *_: None,
-) -> dict[str, list[R]]:
-    """Call *run* for each name in turn, *rounds* times after a warm-up round that is dropped.
+def peers_python() -> str:
+    """Return the interpreter of the peers' environment.
 
-    What slows the machine for a while thus slows all of them.
-
-    :param on_run: called after each with the round, 0 being the warm-up
+    :raises SystemExit: if there is none
     """
-    results: dict[str, list[R]] = {name: [] for name in names}
-    for number in range(rounds + 1):
-        for name in names:
-            result = run(name)
-            on_run(number, name, result)
-            if number:
-                results[name].append(result)
-    return results
+    if not PEERS_PYTHON.exists():
+        raise SystemExit(f"The peers are not installed: there is no {PEERS_PYTHON}. Run: make install-peers")
+    return str(PEERS_PYTHON)
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:
@@ -122,6 +109,23 @@ def agreement(labels: Mapping[str, str], reference: Mapping[str, str]) -> float:
     if not reference:
         return 1.0
     return sum(labels.get(name) == label for name, label in reference.items()) / len(reference)
+
+
+def median_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
+    """Return an interval that holds the median of what *values* are drawn from, with at least *confidence*.
+
+    It lies between two of the sorted values and supposes nothing about their distribution: how many of them
+    fall below the median is binomial.  With too few values it runs from the least to the greatest.
+    """
+    ordered, count = sorted(values), len(values)
+    below, tail = 0, 0.0
+    while below < count // 2:
+        tail += math.comb(count, below) / 2**count
+        if 2 * tail > 1 - confidence:
+            break
+        below += 1
+    first = max(0, below - 1)
+    return ordered[first], ordered[count - 1 - first]
 
 
 def growth_exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import subprocess
+import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,8 +28,10 @@ _PACKAGES = (
     "ray",
     "simplejpeg",
     "torch",
+    "torchvision",
 )
-_BUSY_SHARE = 0.15
+_BUSY_SHARE = 0.05
+_LOOK_S = 1.0
 
 
 def use_cores(count: int) -> None:
@@ -44,9 +49,10 @@ def surroundings() -> dict[str, Any]:
     """Return date, commit, machine and versions as plain values."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit(),
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": bool(changes()),
         "machine": machine(),
-        "versions": {"python": platform.python_version(), **_versions(_PACKAGES)},
+        "versions": installed_versions(),
     }
 
 
@@ -66,18 +72,65 @@ def machine() -> dict[str, Any]:
     }
 
 
+def installed_versions() -> dict[str, str | None]:
+    """Return the versions of Python and of what the benchmarks run in this environment."""
+    return {"python": platform.python_version(), **_versions(_PACKAGES)}
+
+
+@dataclass(frozen=True)
+class CpuTimes:
+    """What the machine's cores have done since it started, in clock ticks.
+
+    :param busy: worked, or were taken by other virtual machines
+    :param stolen: were taken by other virtual machines
+    :param total: all of the time
+    """
+
+    busy: int
+    stolen: int
+    total: int
+
+    @classmethod
+    def now(cls) -> CpuTimes:
+        """Read the kernel's account."""
+        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+        user, nice, system, idle, waiting, irq, softirq, stolen = map(int, fields)
+        busy = user + nice + system + irq + softirq + stolen
+        return cls(busy, stolen, busy + idle + waiting)
+
+    def shares_since(self, earlier: CpuTimes) -> tuple[float, float]:
+        """Return the shares of the time since *earlier* that were busy and stolen."""
+        total = max(1, self.total - earlier.total)
+        return (self.busy - earlier.busy) / total, (self.stolen - earlier.stolen) / total
+
+
 def busy_warning() -> str | None:
-    """Return a warning where other processes use the machine, which makes every number smaller."""
-    load, cores = os.getloadavg()[0], os.cpu_count() or 1
-    if load <= _BUSY_SHARE * cores:
+    """Return a warning where other processes use the machine, which makes every number smaller.
+
+    It looks for a second, while the benchmark itself does nothing: the load average would still tell of the
+    benchmark before.
+    """
+    before = CpuTimes.now()
+    time.sleep(_LOOK_S)
+    busy, _ = CpuTimes.now().shares_since(before)
+    if busy <= _BUSY_SHARE:
         return None
-    return f"The machine is busy, do not trust the figures: load average {load:.2f} on {cores} cores"
+    return f"Others use {busy:.0%} of the machine's cores: do not trust the figures"
 
 
-def commit() -> str:
-    """Return the commit that is checked out, with ``+`` where files differ from it."""
-    found = _git("rev-parse", "HEAD")
-    return found + ("+" if found and _git("status", "--porcelain") else "")
+def changes() -> str:
+    """Return a digest of how the sources differ from the commit, empty where they do not.
+
+    Results are no sources: writing them makes the next benchmark's sources none the worse.
+    """
+    sources = ("--", ".", ":!benchmarks/results")
+    found = _git("status", "--porcelain", *sources)
+    return hashlib.sha256((found + _git("diff", "HEAD", *sources)).encode()).hexdigest() if found else ""
+
+
+def code_state() -> str:
+    """Return what changes when the code does."""
+    return " ".join((_git("rev-parse", "HEAD"), changes())).strip()
 
 
 def _git(*arguments: str) -> str:

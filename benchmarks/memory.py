@@ -1,6 +1,7 @@
 """Peak memory of streaming: the same whether there are 2,000 images or 50,000.
 
-Usage: ``python -m benchmarks.memory``.
+The 50,000 are 2,000 files under 25 names each, read like files of their own.  A round takes about as long as
+52,000 images do; ``--minutes 9`` does one round or two at a time.  Usage: ``python -m benchmarks.memory``.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.checks import Check, conclude, table
-from benchmarks.command import begin, parser
-from benchmarks.harness import Run, System, interleave, run_system, spread
-from benchmarks.machine import surroundings
+from benchmarks.checks import Check, table
+from benchmarks.command import parser
+from benchmarks.harness import Run, System, run_system, spread
 from benchmarks.models import fp32_model
 from benchmarks.photographs import photographs
+from benchmarks.session import Session
 
 FEW = 2000
 MANY = 50_000
@@ -54,25 +55,24 @@ def _table(figures: Mapping[str, Any]) -> Table:
 def main() -> None:
     """Run the benchmark."""
     arguments = parser(__doc__, images=MANY).parse_args()
-    warning = begin(arguments.cores)
+    session = Session.begin("memory", arguments)
     console = Console(stderr=True)
     folders = {str(count): photographs(count) for count in (FEW, arguments.images)}
     system = System("streaming_fp32", "streaming", fp32_model())
-    before = surroundings()
 
     def announce(number: int, count: str, run: Run) -> None:
         peak = run.answer["peak_memory_bytes"] / _GIB
         console.print(f"round {number}: {int(count):,} images, {peak:.3f} GiB", highlight=False)
 
-    runs = interleave(
+    runs = session.interleave(
         list(folders),
         lambda count: run_system(system, folders[count]),
         rounds=arguments.rounds,
         on_run=announce,
+        decode=lambda values: Run(**values),
     )
     figures = results(runs)
-    values = {**before, "warning": warning, "peak_memory_gib": figures}
-    conclude("memory", values, [_table(figures)], checks(figures))
+    session.conclude({"peak_memory_gib": figures}, [_table(figures)], checks(figures))
 
 
 if __name__ == "__main__":

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from unittest.mock import patch
 
-from airflow_provider_aiopt.runner.streaming import run_streaming
 from airflow_provider_aiopt.telemetry.stream_recorder import StreamRecorder
-from benchmarks.systems.package import run_package
-from benchmarks.systems.work import Outcome, Work, serve
 
 
 class UntimedRecorder(StreamRecorder):
@@ -40,13 +36,3 @@ class UntimedRecorder(StreamRecorder):
                 yield
         finally:
             self._loading = False
-
-
-def run(work: Work) -> Outcome:
-    """Stream *work* untimed."""
-    with patch("airflow_provider_aiopt.runner.streaming.run.StreamRecorder", UntimedRecorder):
-        return run_package(work, run_streaming)
-
-
-if __name__ == "__main__":
-    serve(run)

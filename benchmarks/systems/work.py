@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import installed_versions
+
 _STATUS = Path("/proc/self/status")
 
 
@@ -75,6 +77,7 @@ def _answer(outcome: Outcome) -> dict[str, Any]:
         "results_digest": digest(outcome.labels),
         "mean_score": sum(outcome.scores.values()) / max(1, len(outcome.scores)),
         "peak_memory_bytes": peak_memory(),
+        "versions": installed_versions(),
         **outcome.details,
     }
 

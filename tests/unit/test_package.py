@@ -53,22 +53,20 @@ def modules(section: str) -> list[str]:
 OPERATOR_MODULES = [*modules("operators"), "airflow_provider_aiopt.decorators.timed_stage"]
 
 
-# Forks a process that has what every DAG file imports, for each measurement: starting anew takes seconds.
-MEASURE = """
-import json, os, sys, time
+# Forks a process that has what every DAG file imports, for each module: starting anew takes seconds.
+LOADED = """
+import json, os, sys
 import airflow.sdk
 from airflow.sdk import BaseOperator, DAG
 import airflow.providers.standard.decorators.python  # what every DAG with a Python task imports
 
-def measure(module):
+def loaded(module):
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         before = set(sys.modules)
-        began = time.perf_counter()
         __import__(module)
-        took = time.perf_counter() - began
-        os.write(writing, json.dumps([took, sorted(set(sys.modules) - before)]).encode())
+        os.write(writing, json.dumps(sorted(set(sys.modules) - before)).encode())
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as stream:
@@ -76,17 +74,21 @@ def measure(module):
     assert os.waitpid(child, 0)[1] == 0
     return answer
 
-print(json.dumps({module: [measure(module) for _ in range(5)] for module in sys.argv[1:]}))
+print(json.dumps({module: loaded(module) for module in sys.argv[1:]}))
+"""
+MOST_MODULES = 40
+"""What an operator may load beside what every DAG file loads.
+
+Fifteen small modules take 12 ms of CPU time; the budget is 50 ms.  Modules are counted, not milliseconds,
+which depend on what else the machine does.
 """
 
 
-def test_a_dag_file_loads_nothing_heavy_and_waits_for_nothing() -> None:
-    """Less than 50 ms for each operator, beside what every DAG file imports: the median of five processes."""
-    measured = json.loads(python(MEASURE, *OPERATOR_MODULES))
-    for module, outcomes in measured.items():
-        assert module in outcomes[0][1], "it was not there before"
-        assert not set(HEAVY) & set(outcomes[0][1])
-        assert sorted(took for took, _ in outcomes)[2] < 0.05, module
+def test_a_dag_file_loads_little_and_nothing_heavy() -> None:
+    for module, found in json.loads(python(LOADED, *OPERATOR_MODULES)).items():
+        assert module in found, "it was there before"
+        assert not set(HEAVY) & {name.partition(".")[0] for name in found}
+        assert len(found) <= MOST_MODULES, module
 
 
 def test_the_core_runs_where_airflow_cannot_be_imported(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from benchmarks import checks
 from benchmarks.checks import Check, conclude, table
 
 
@@ -22,11 +21,13 @@ def test_a_target_is_a_floor_or_a_ceiling(check, met):
     assert check.met is met
 
 
-def test_conclude_prints_and_writes(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(checks, "RESULTS", tmp_path / "results")
-
+def test_conclude_prints_and_writes(tmp_path, capsys):
     path = conclude(
-        "example", {"commit": "abc"}, [table("Example", ("", "n"), [("x", "1")])], [Check("ratio", 1.0, 2.0)]
+        "example",
+        {"commit": "abc"},
+        [table("Example", ("", "n"), [("x", "1")])],
+        [Check("ratio", 1.0, 2.0)],
+        tmp_path / "results",
     )
 
     assert json.loads(path.read_text()) == {

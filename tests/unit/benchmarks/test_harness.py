@@ -1,32 +1,23 @@
 from __future__ import annotations
 
 import json
+import math
+import random
 
 import pytest
 
 from benchmarks import harness
-from benchmarks.harness import Run, System, agreement, growth_exponent, interleave, ratio, run_system, spread
-
-
-def test_interleave_takes_turns_and_drops_the_warm_up():
-    calls = []
-
-    def run(name: str) -> str:
-        calls.append(name)
-        return f"{name}{len(calls)}"
-
-    results = interleave(["a", "b", "c"], run, rounds=2)
-
-    assert calls == ["a", "b", "c"] * 3
-    assert results == {"a": ["a4", "a7"], "b": ["b5", "b8"], "c": ["c6", "c9"]}
-
-
-def test_interleave_announces_the_warm_up_as_round_0():
-    heard = []
-
-    interleave(["a"], str.upper, rounds=1, on_run=lambda *heard_now: heard.append(heard_now))
-
-    assert heard == [(0, "a", "A"), (1, "a", "A")]
+from benchmarks.harness import (
+    Run,
+    System,
+    agreement,
+    growth_exponent,
+    median_interval,
+    peers_python,
+    ratio,
+    run_system,
+    spread,
+)
 
 
 def test_spread_keeps_every_value():
@@ -71,3 +62,42 @@ def test_a_run_reads_the_last_line(tmp_path, monkeypatch):
     assert isinstance(run, Run)
     assert run.images_per_s == 5.0
     assert run.answer == answer
+
+
+def test_the_interval_of_a_median_lies_between_sorted_values():
+    # 40 values: 14 fall below the median with a chance of 4 %, 13 with 1.9 % on either side.
+    assert median_interval(list(range(40))) == (13, 26)
+    assert median_interval([3.0, 1.0, 2.0]) == (1.0, 3.0)
+    assert median_interval([1.0]) == (1.0, 1.0)
+
+
+def test_the_interval_holds_the_median_as_often_as_it_says():
+    chance = random.Random(7)
+    held = 0
+    for _ in range(500):
+        low, high = median_interval([chance.expovariate(1.0) for _ in range(30)])
+        held += low <= math.log(2) <= high
+    assert held >= 0.95 * 500
+
+
+def test_a_system_runs_in_the_environment_that_has_what_it_imports(tmp_path, monkeypatch):
+    commands = []
+
+    def run(command, **_):
+        commands.append(command)
+        return harness.subprocess.CompletedProcess(
+            command, 0, stdout='{"images": 1, "seconds": 1}', stderr=""
+        )
+
+    monkeypatch.setattr(harness.subprocess, "run", run)
+
+    run_system(System("daft", "daft", "model", python="/peers/python"), tmp_path)
+
+    assert commands[0][:3] == ["/peers/python", "-m", "benchmarks.systems.daft"]
+
+
+def test_peers_that_are_not_installed_name_the_command(tmp_path, monkeypatch):
+    monkeypatch.setattr(harness, "PEERS_PYTHON", tmp_path / "python")
+
+    with pytest.raises(SystemExit, match="make install-peers"):
+        peers_python()

@@ -37,7 +37,7 @@ def test_every_fault_is_named_at_once(spec: Path, capsys: pytest.CaptureFixture[
 def test_the_defaults_can_be_seen(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["spec", "check", str(spec), "--show"]) == 0
     shown = yaml.safe_load(capsys.readouterr().out)
-    assert shown["execution"]["batch_size"] == 32
+    assert shown["execution"]["batch_size"] == 8
     assert shown["source"]["uri"] == str(spec.parent / "photos")
 
 
