@@ -17,6 +17,7 @@
     ├── PreprocessAccuracyError (ValueError)   fast preprocessing changes too many of the model's answers
     ├── ReportError (ValueError)               a stage or run report is missing or unreadable
     ├── AirflowApiError (RuntimeError)         Airflow's public API refused or did not answer
+    ├── ConfigurationError (ValueError)        an ``[aiopt]`` option or a profile's name is wrong
     ├── ModelError
     │   ├── ModelNotFoundError (FileNotFoundError)
     │   ├── ModelIntegrityError (ValueError)   the file's sha256 is not the pinned one
@@ -139,7 +140,21 @@ class ReportError(AioptError, ValueError):
 
 
 class AirflowApiError(AioptError, RuntimeError):
-    """Airflow's public API refused a request or did not answer."""
+    """Airflow's public API refused a request or did not answer.
+
+    :param message: what was asked, what came back and what to do
+    :param status: the HTTP status, None where there was no answer or an unusable one
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class ConfigurationError(AioptError, ValueError):
+    """An option of the section ``[aiopt]``, or the name of a profile, is wrong."""
+
+    retryable = False
 
 
 class ModelError(AioptError):

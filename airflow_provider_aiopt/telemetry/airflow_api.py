@@ -1,20 +1,47 @@
-"""Airflow's own times of a run's tasks, read through its public API."""
+"""A client of Airflow's public API: the times of a run's tasks, the pools and the configuration."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
 from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
 from airflow_provider_aiopt.exceptions import AirflowApiError
 from airflow_provider_aiopt.telemetry.http_json import http_json
 from airflow_provider_aiopt.telemetry.reports import TaskTimes
 
+_T = TypeVar("_T")
 _PAGE = 100  # Airflow's own default of [api] maximum_page_limit
+
+_RUN_REMEDIES = {
+    403: "Get a new token, or ask for read access to this DAG's runs and task instances",
+    404: "Check the URL (with its path prefix, without /api/v2) and that the DAG run still exists",
+}
+_POOL_REMEDIES = {403: "Get a new token, or ask for permission to read, create and edit pools"}
+_CONFIG_REMEDIES = {
+    403: "Set [api] expose_config = True there (sensitive values stay hidden) and give a token that may read "
+    "the configuration, or run this as `airflow aiopt ...` on a machine of the deployment"
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AirflowPool:
+    """A pool as Airflow has it.
+
+    :param name: its name
+    :param slots: how many slots it has, -1 for any number
+    :param include_deferred: whether deferred tasks hold their slots
+    """
+
+    name: str
+    slots: int
+    include_deferred: bool
 
 
 class AirflowApi:
-    """A client for the one thing that reports need of Airflow's API.
+    """A client for what this package asks of Airflow's API.
 
     :param url: Airflow's address as in a browser, with its path prefix where it has one
     :param token: a token of Airflow's ``/auth/token``
@@ -55,30 +82,96 @@ class AirflowApi:
             version does not know
         """
         path = f"/api/v2/dags/{quote(dag_id, safe='')}/dagRuns/{quote(run_id, safe='')}/taskInstances"
+        return self._all(path, "task_instances", _task_times, _RUN_REMEDIES)
+
+    def pools(self) -> dict[str, AirflowPool]:
+        """Return all pools that the user may see, by name.
+
+        :raises AirflowApiError: as :meth:`task_times`
+        """
+        found = self._all("/api/v2/pools", "pools", _pool, _POOL_REMEDIES)
+        return {pool.name: pool for pool in found}
+
+    def create_pool(self, pool: AirflowPool, description: str) -> None:
+        """Make a pool.
+
+        :param pool: what it shall be
+        :param description: for the list of pools in Airflow's UI
+        :raises AirflowApiError: as :meth:`task_times`; with the status 409 where there is one of this name
+        """
+        body = {
+            "name": pool.name,
+            "slots": pool.slots,
+            "include_deferred": pool.include_deferred,
+            "description": description,
+        }
+        self._request("POST", "/api/v2/pools", body=body, remedies=_POOL_REMEDIES)
+
+    def update_pool(self, pool: AirflowPool) -> None:
+        """Give an existing pool other slots, and let it count deferred tasks or not.
+
+        :raises AirflowApiError: as :meth:`task_times`
+        """
+        body = {"pool": pool.name, "slots": pool.slots, "include_deferred": pool.include_deferred}
+        # The mask keeps the description, which Airflow 3.1 would ask for otherwise.
+        mask = urlencode([("update_mask", "slots"), ("update_mask", "include_deferred")])
+        path = f"/api/v2/pools/{quote(pool.name, safe='')}?{mask}"
+        self._request("PATCH", path, body=body, remedies=_POOL_REMEDIES)
+
+    def configuration(self) -> dict[str, dict[str, str]]:
+        """Return the configuration of the API server, by section and option.
+
+        :raises AirflowApiError: as :meth:`task_times`; with the status 403 where it is not exposed
+        """
+        path = "/api/v2/config"
+        answer = self._request("GET", path, remedies=_CONFIG_REMEDIES)
+        with self._known_form(path):
+            return {
+                section["name"]: {option["key"]: str(option["value"]) for option in section["options"]}
+                for section in answer["sections"]
+            }
+
+    def _all(
+        self, path: str, key: str, read: Callable[[dict[str, Any]], _T], remedies: Mapping[int, str]
+    ) -> tuple[_T, ...]:
+        with self._known_form(path):
+            return tuple(read(item) for item in self._pages(path, key, remedies))
+
+    @contextmanager
+    def _known_form(self, path: str) -> Iterator[None]:
         try:
-            return tuple(_task_times(item) for item in self._pages(path, "task_instances"))
+            yield
         except (KeyError, TypeError, ValueError) as error:
             raise AirflowApiError(
                 f"GET {self.url}{path} answered in an unknown form ({type(error).__name__}: {error}). "
                 "This version reads the API of Airflow 3.1 to 3.3"
             ) from error
 
-    def _pages(self, path: str, key: str) -> Iterator[dict[str, Any]]:
+    def _pages(self, path: str, key: str, remedies: Mapping[int, str]) -> Iterator[dict[str, Any]]:
         offset = 0
         while True:
             # Ordered by the primary key, so that no row slips from one page to another meanwhile.
             query = urlencode({"limit": _PAGE, "offset": offset, "order_by": "id"})
-            answer = self._get(f"{path}?{query}")
+            answer = self._request("GET", f"{path}?{query}", remedies=remedies)
             page = answer[key]
             yield from page
             offset += len(page)
             if not page or offset >= int(answer["total_entries"]):
                 return
 
-    def _get(self, path: str) -> dict[str, Any]:
+    def _request(
+        self, method: str, path: str, *, body: Mapping[str, Any] | None = None, remedies: Mapping[int, str]
+    ) -> dict[str, Any]:
         if self._token is None and self._username is not None:
             self._token = self._new_token(self._username, self._password)
-        return http_json("GET", self.url + path, token=self._token, timeout_s=self._timeout_s)
+        return http_json(
+            method,
+            self.url + path,
+            token=self._token,
+            body=body,
+            timeout_s=self._timeout_s,
+            remedies=remedies,
+        )
 
     def _new_token(self, username: str, password: str) -> str:
         url = f"{self.url}/auth/token"
@@ -112,4 +205,12 @@ def _task_times(item: dict[str, Any]) -> TaskTimes:
         started_at=item["start_date"],
         ended_at=item["end_date"],
         state=item["state"],
+    )
+
+
+def _pool(item: dict[str, Any]) -> AirflowPool:
+    return AirflowPool(
+        name=str(item["name"]),
+        slots=int(item["slots"]),
+        include_deferred=bool(item["include_deferred"]),
     )

@@ -18,8 +18,8 @@ _EXCERPT = 200
 _REMEDIES = {
     401: "Give a valid token, or a user name and password",
     # Airflow answers 403 to a token that is invalid or has expired, too.
-    403: "Get a new token, or ask for read access to this DAG's runs and task instances",
-    404: "Check the URL (with its path prefix, without /api/v2) and that the DAG run still exists",
+    403: "Get a new token, or ask for access to what was asked for",
+    404: "Check the URL (with its path prefix, without /api/v2)",
 }
 
 
@@ -38,16 +38,18 @@ def http_json(
     url: str,
     *,
     token: str | None = None,
-    body: Mapping[str, str] | None = None,
+    body: Mapping[str, Any] | None = None,
     timeout_s: float,
+    remedies: Mapping[int, str] | None = None,
 ) -> dict[str, Any]:
     """Send a request and return the JSON object of its answer.
 
-    :param method: ``GET`` or ``POST``
+    :param method: the HTTP method
     :param url: an ``http`` or ``https`` address
     :param token: bearer token
     :param body: sent as JSON
     :param timeout_s: seconds to wait for the connection and for each read
+    :param remedies: what to do about an HTTP status, where this request knows better than the defaults
     :raises AirflowApiError: where the server cannot be reached, refuses, or answers no JSON object
     """
     if urlsplit(url).scheme not in {"http", "https"}:
@@ -65,22 +67,23 @@ def http_json(
             content = response.read(_MAX_BYTES + 1)
     except HTTPError as error:
         with error:
-            raise _refused(method, url, error) from error
+            raise _refused(method, url, error, {**_REMEDIES, **(remedies or {})}) from error
     except (OSError, HTTPException, ValueError) as error:
         raise _unreachable(method, url, error, timeout_s) from error
     return _json_object(method, url, content)
 
 
-def _refused(method: str, url: str, error: HTTPError) -> AirflowApiError:
+def _refused(method: str, url: str, error: HTTPError, remedies: Mapping[int, str]) -> AirflowApiError:
     try:
         answer = error.read(_EXCERPT * 4).decode("utf-8", "replace").strip()
     except (OSError, HTTPException):
         answer = ""
     said = f": {answer[:_EXCERPT]}" if answer and not answer.startswith("<") else ""
-    remedy = _REMEDIES.get(error.code, "Look into the API server's log")
+    remedy = remedies.get(error.code, "Look into the API server's log")
     if location := error.headers.get("Location"):
         remedy = f"It redirects to {location}: give that server's address as Airflow's URL"
-    return AirflowApiError(f"{method} {url} answered HTTP {error.code} {error.reason}{said}. {remedy}")
+    message = f"{method} {url} answered HTTP {error.code} {error.reason}{said}. {remedy}"
+    return AirflowApiError(message, error.code)
 
 
 def _unreachable(method: str, url: str, error: Exception, timeout_s: float) -> AirflowApiError:

@@ -83,7 +83,7 @@ def test_a_body_is_sent_as_json(server: Server) -> None:
     ("status", "remedy"),
     [
         (401, "Give a valid token, or a user name and password"),
-        (403, "Get a new token, or ask for read access to this DAG's runs"),
+        (403, "Get a new token, or ask for access to what was asked for"),
         (404, "Check the URL"),
         (500, "Look into the API server's log"),
     ],
@@ -99,6 +99,14 @@ def test_a_refusal_names_status_url_reason_and_remedy(server: Server, status: in
     assert "because" in message
     assert remedy in message
     assert "secret" not in message
+    assert caught.value.status == status
+
+
+def test_a_request_may_know_a_better_remedy(server: Server) -> None:
+    server.answer = reply(403, b"{}")
+
+    with pytest.raises(AirflowApiError, match="Ask for pools"):
+        http_json("GET", server.url, timeout_s=5, remedies={403: "Ask for pools"})
 
 
 def test_an_html_error_page_is_not_quoted(server: Server) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from airflow_provider_aiopt.exceptions import AirflowApiError
 from airflow_provider_aiopt.telemetry import airflow_api
-from airflow_provider_aiopt.telemetry.airflow_api import AirflowApi
+from airflow_provider_aiopt.telemetry.airflow_api import AirflowApi, AirflowPool
 
 
 class Server:
@@ -162,3 +162,57 @@ def test_an_impossible_token_is_refused_without_showing_it(token: str) -> None:
         AirflowApi("http://airflow", token=token)
 
     assert "cret" not in str(caught.value)
+
+
+class TestPools:
+    def test_all_pages_by_name(self, server: Server) -> None:
+        first = {"name": "default_pool", "slots": 128, "include_deferred": False, "open_slots": 128}
+        second = {"name": "gpus", "slots": -1, "include_deferred": True, "description": None}
+        server.answers = [
+            {"pools": [first], "total_entries": 2},
+            {"pools": [second], "total_entries": 2},
+        ]
+        assert AirflowApi("http://airflow").pools() == {
+            "default_pool": AirflowPool("default_pool", 128, include_deferred=False),
+            "gpus": AirflowPool("gpus", -1, include_deferred=True),
+        }
+
+    def test_one_is_made(self, server: Server) -> None:
+        server.answers = [{}]
+        AirflowApi("http://airflow").create_pool(AirflowPool("gpus", 2, include_deferred=True), "for GPUs")
+        method, url, options = server.asked[0]
+        assert (method, url) == ("POST", "http://airflow/api/v2/pools")
+        assert options["body"] == {
+            "name": "gpus",
+            "slots": 2,
+            "include_deferred": True,
+            "description": "for GPUs",
+        }
+        assert "create and edit pools" in options["remedies"][403]
+
+    def test_one_is_changed_but_for_its_description(self, server: Server) -> None:
+        server.answers = [{}]
+        AirflowApi("http://airflow").update_pool(AirflowPool("a/b c", 2, include_deferred=True))
+        method, url, options = server.asked[0]
+        assert method == "PATCH"
+        assert url == ("http://airflow/api/v2/pools/a%2Fb%20c?update_mask=slots&update_mask=include_deferred")
+        assert options["body"] == {"pool": "a/b c", "slots": 2, "include_deferred": True}
+
+    @pytest.mark.parametrize("pool", [{}, {"name": "x", "slots": "many", "include_deferred": True}])
+    def test_an_answer_of_another_form_is_an_error(self, server: Server, pool: dict[str, Any]) -> None:
+        server.answers = [{"pools": [pool], "total_entries": 1}]
+        with pytest.raises(AirflowApiError, match="pools answered in an unknown form"):
+            AirflowApi("http://airflow").pools()
+
+
+class TestConfiguration:
+    def test_by_section_and_key(self, server: Server) -> None:
+        section = {"name": "core", "options": [{"key": "parallelism", "value": "32"}]}
+        server.answers = [{"sections": [section]}]
+        assert AirflowApi("http://airflow").configuration() == {"core": {"parallelism": "32"}}
+        assert "expose_config" in server.asked[0][2]["remedies"][403]
+
+    def test_an_answer_of_another_form_is_an_error(self, server: Server) -> None:
+        server.answers = [{"sections": [{"name": "core"}]}]
+        with pytest.raises(AirflowApiError, match="config answered in an unknown form"):
+            AirflowApi("http://airflow").configuration()
