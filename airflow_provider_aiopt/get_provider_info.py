@@ -53,15 +53,52 @@ CONFIG: dict[str, Any] = {
             "max_active_runs": _option(
                 "Runs of one DAG template that may be active at the same time.", "4", kind="integer"
             ),
+            "max_active_tasks": _option(
+                "Tasks of one run of a DAG template that may be active at the same time. "
+                "0: as ``[core] max_active_tasks_per_dag`` says.",
+                "0",
+                kind="integer",
+            ),
             "retries": _option("Retries of each task in the DAG templates.", "2", kind="integer"),
             "cpu_pool": _option(
                 "Airflow pool of the ingest, preprocess and postprocess tasks in the DAG templates.",
                 "default_pool",
             ),
+            "cpu_pool_slots": _option(
+                "Slots that ``aiopt setup`` gives ``cpu_pool``. 0: it only checks that there is one.",
+                "0",
+                kind="integer",
+            ),
             "inference_pool": _option(
-                "Airflow pool of the inference tasks in the DAG templates. Give it as many slots as there "
-                "are devices, and include deferred tasks.",
+                "Airflow pool of the inference tasks in the DAG templates where ``gpu_pool_slots`` is 0.",
                 "default_pool",
+            ),
+            "inference_pool_slots": _option(
+                "Slots that ``aiopt setup`` gives ``inference_pool``. 0: it only checks that there is one.",
+                "0",
+                kind="integer",
+            ),
+            "gpu_pool": _option(
+                "Airflow pool of the inference tasks in the DAG templates where ``gpu_pool_slots`` is not 0. "
+                "A slot of it stands for a GPU.",
+                "gpus",
+            ),
+            "gpu_pool_slots": _option(
+                "GPUs that the DAG templates may use at the same time: the slots that ``aiopt setup`` gives "
+                "``gpu_pool``. 0: none, inference runs in ``inference_pool``.",
+                "0",
+                kind="integer",
+            ),
+            "gpus_per_task": _option(
+                "GPUs that one inference task uses: the slots that it takes in ``gpu_pool``.",
+                "1",
+                kind="integer",
+            ),
+            "gpu_queue": _option(
+                "Celery queue of the inference tasks where ``gpu_pool_slots`` is not 0; workers with GPUs "
+                "take it by ``airflow celery worker --queues NAME``. Empty: Airflow's default queue.",
+                "",
+                example="gpu",
             ),
         },
     }

@@ -13,7 +13,8 @@ from airflow_provider_aiopt import (
     PostprocessOperator,
     PreprocessOperator,
 )
-from airflow_provider_aiopt.airflow.config import int_option, option
+from airflow_provider_aiopt.airflow.concurrency import cpu_task_options, inference_task_options, run_limits
+from airflow_provider_aiopt.airflow.config import int_option
 
 DOC = """
 ### Image classification
@@ -25,8 +26,8 @@ an `inference` task of its own, and `postprocess` writes one Parquet file per sh
 * **Where the time went**: `aiopt report image_classification/RUN_ID`, or each task's XCom `stage_report`.
 * **Bad photographs** never fail the run: they are in `quarantine/` of the run's workspace, with the reason.
   Lower `max_bad_fraction` to make too many of them an error.
-* **How much runs at once**: `shards` (tasks per stage), `[aiopt] max_active_runs`, and the pools
-  `[aiopt] cpu_pool` and `[aiopt] inference_pool`.
+* **How much runs at once**: `shards` (tasks per stage), `[aiopt] max_active_runs`, `max_active_tasks`, and
+  the pools `cpu_pool` and `inference_pool` or, where `gpu_pool_slots` says that there are GPUs, `gpu_pool`.
 * **Retries** go on after the last finished shard and never write a result twice.
 """
 
@@ -55,11 +56,11 @@ with DAG(
     schedule=None,
     catchup=False,
     tags=["aiopt", "images"],
-    max_active_runs=int_option("max_active_runs"),
+    **run_limits(),
     default_args={
         "retries": int_option("retries"),
         "retry_delay": timedelta(seconds=10),
-        "pool": option("cpu_pool"),
+        **cpu_task_options(),
     },
     params={
         "source": Param(
@@ -102,6 +103,6 @@ with DAG(
         task_id="preprocess", spec=SPEC, map_index_template="{{ task.shard }}"
     ).expand(shard=ingest.output)
     inference = InferenceOperator.partial(
-        task_id="inference", spec=SPEC, pool=option("inference_pool"), map_index_template="{{ task.shard }}"
+        task_id="inference", spec=SPEC, **inference_task_options(), map_index_template="{{ task.shard }}"
     ).expand(shard=preprocess.output)
     PostprocessOperator(task_id="postprocess", spec=SPEC, shard=inference.output)

@@ -13,6 +13,7 @@ from airflow_provider_aiopt import (
     PostprocessOperator,
     PreprocessOperator,
 )
+from airflow_provider_aiopt.airflow.concurrency import cpu_task_options, inference_task_options, run_limits
 from airflow_provider_aiopt.airflow.config import int_option, option
 
 DOC = """
@@ -53,11 +54,11 @@ with DAG(
     schedule=None,
     catchup=False,
     tags=["aiopt", "text"],
-    max_active_runs=int_option("max_active_runs"),
+    **run_limits(),
     default_args={
         "retries": int_option("retries"),
         "retry_delay": timedelta(seconds=10),
-        "pool": option("cpu_pool"),
+        **cpu_task_options(),
     },
     params={
         "source": Param(str(TEXTS), type="string", minLength=1, description="JSON Lines file, folder or URL"),
@@ -81,6 +82,6 @@ with DAG(
         task_id="preprocess", spec=SPEC, map_index_template="{{ task.shard }}"
     ).expand(shard=ingest.output)
     inference = InferenceOperator.partial(
-        task_id="inference", spec=SPEC, pool=option("inference_pool"), map_index_template="{{ task.shard }}"
+        task_id="inference", spec=SPEC, **inference_task_options(), map_index_template="{{ task.shard }}"
     ).expand(shard=preprocess.output)
     PostprocessOperator(task_id="postprocess", spec=SPEC, shard=inference.output)

@@ -61,8 +61,8 @@ def _arg(argument: Argument) -> Arg:
 
 
 def _run(command: Command, arguments: argparse.Namespace) -> int:
-    """Run a command as this Airflow's own: with its work folder and its connections."""
-    from airflow_provider_aiopt.airflow.config import option
+    """Run a command as this Airflow's own: with its work folder, its connections and its configuration."""
+    from airflow_provider_aiopt.airflow.config import AirflowConfiguration, option
     from airflow_provider_aiopt.airflow.filesystems import resolve_with_connection
     from airflow_provider_aiopt.cli.exit_codes import guarded
 
@@ -72,6 +72,7 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
     if getattr(arguments, "allow_callables", ()) is None:
         arguments.allow_callables = [option("allowed_callables")]
     arguments.resolver = resolve_with_connection
+    arguments.configuration = AirflowConfiguration()
     return guarded(command.run, arguments)
 
 

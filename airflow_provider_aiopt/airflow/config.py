@@ -24,3 +24,16 @@ def option(name: str) -> str:
 def int_option(name: str) -> int:
     """Return an option of the section ``[aiopt]`` that is a whole number."""
     return int(configuration().getint(SECTION, name))
+
+
+class AirflowConfiguration:
+    """The whole configuration of this Airflow, for commands that look at it."""
+
+    origin = "this Airflow"
+
+    def get(self, section: str, key: str) -> str | None:
+        """Return a value as text, None where neither the deployment nor Airflow sets one."""
+        from airflow.configuration import conf
+
+        value: str | None = conf.get(section, key, fallback=None)
+        return value

@@ -62,8 +62,9 @@ def argument(*flags: str, **options: Any) -> Argument:
 def add_to_parser(parser: argparse.ArgumentParser, commands: tuple[Command | CommandGroup, ...]) -> None:
     """Add *commands* as sub-commands of *parser*.
 
-    The chosen one's ``run`` is left in ``namespace.run``, and in ``namespace.resolver`` how it finds file
-    systems: by fsspec alone, where Airflow puts its own, which knows connections.
+    The chosen one's ``run`` is left in ``namespace.run``, and beside it what it needs of its surroundings, as
+    it is outside Airflow: ``namespace.resolver`` finds file systems by fsspec alone, and there is no
+    ``namespace.configuration``.  Airflow puts in its own.
     """
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in commands:
@@ -79,4 +80,4 @@ def add_to_parser(parser: argparse.ArgumentParser, commands: tuple[Command | Com
         )
         for item in command.arguments:
             leaf.add_argument(*item.flags, **item.options)
-        leaf.set_defaults(run=command.run, resolver=resolve_filesystem)
+        leaf.set_defaults(run=command.run, resolver=resolve_filesystem, configuration=None)

@@ -7,20 +7,22 @@ import os
 import sys
 from pathlib import Path
 
+from airflow_provider_aiopt.cli.airflow_access import CREDENTIALS_NOTE, airflow_api, api_arguments, named_url
 from airflow_provider_aiopt.cli.command import Command, argument
 from airflow_provider_aiopt.cli.exit_codes import ExitCode, complain
 from airflow_provider_aiopt.data.folder import Folder
 from airflow_provider_aiopt.exceptions import ReportError
 from airflow_provider_aiopt.telemetry.reports import RunReport, TaskTimes
 
-_DESCRIPTION = """\
+_DESCRIPTION = f"""\
 Show how long each stage of a run took, what share of the run that is, and which stage holds it up.
 
 RUN is the path or URL of a run's workspace, or DAG_ID/RUN_ID within the work directory.
 
 Standard output carries the table, or with --json, or --csv without a file, only the data. With an
-Airflow URL the report includes how long Airflow had each task scheduled and queued. A token or password is
-better given in the environment than on the command line, where other users of the machine can read it.
+Airflow URL the report includes how long Airflow had each task scheduled and queued.
+
+{CREDENTIALS_NOTE}
 
 exit codes: 0 reported, 1 no usable reports or Airflow's API failed, 2 wrong usage
 """
@@ -51,7 +53,7 @@ def _load(arguments: argparse.Namespace) -> RunReport:
     from airflow_provider_aiopt.telemetry.run_report import load_run_report
 
     folder = Folder.open(_workspace(arguments.run_workspace, arguments.work_dir), resolver=arguments.resolver)
-    url = arguments.airflow_url or os.environ.get("AIOPT_AIRFLOW_URL")
+    url = named_url(arguments)
     report = load_run_report(folder)
     if not url:
         return report
@@ -72,20 +74,12 @@ def _default_work_dir() -> str:
 
 
 def _task_times(report: RunReport, url: str, arguments: argparse.Namespace) -> tuple[TaskTimes, ...]:
-    from airflow_provider_aiopt.telemetry.airflow_api import AirflowApi
-
     if report.dag_id is None:
         raise ReportError(
             f"The run {report.run_id} did not run in Airflow, so {url} knows no times of it. "
             "Leave --airflow-url and AIOPT_AIRFLOW_URL out"
         )
-    api = AirflowApi(
-        url,
-        token=arguments.airflow_token or os.environ.get("AIOPT_AIRFLOW_TOKEN"),
-        username=arguments.airflow_username or os.environ.get("AIOPT_AIRFLOW_USERNAME"),
-        password=arguments.airflow_password or os.environ.get("AIOPT_AIRFLOW_PASSWORD"),
-    )
-    return api.task_times(report.dag_id, report.run_id)
+    return airflow_api(arguments, url).task_times(report.dag_id, report.run_id)
 
 
 def _write_files(report: RunReport, arguments: argparse.Namespace) -> None:
@@ -135,13 +129,6 @@ COMMAND = Command(
             metavar="DIR",
             help="where DAG_ID/RUN_ID lies; $AIRFLOW__AIOPT__WORK_DIR or $AIRFLOW_HOME/aiopt by default",
         ),
-        argument(
-            "--airflow-url",
-            metavar="URL",
-            help="add scheduled and queued times from this Airflow; $AIOPT_AIRFLOW_URL by default",
-        ),
-        argument("--airflow-token", metavar="TOKEN", help="$AIOPT_AIRFLOW_TOKEN by default"),
-        argument("--airflow-username", metavar="NAME", help="$AIOPT_AIRFLOW_USERNAME by default"),
-        argument("--airflow-password", metavar="PASSWORD", help="$AIOPT_AIRFLOW_PASSWORD by default"),
+        *api_arguments("add scheduled and queued times from this Airflow"),
     ),
 )

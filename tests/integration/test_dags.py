@@ -208,15 +208,17 @@ class TestImageClassification:
 
 
 class TestPoolsAndLimits:
-    def test_the_deployment_chooses_pools_retries_and_limits(self) -> None:
+    def parse(self, dag_id: str, **options: str) -> dict[str, Any]:
+        """Parse a template with ``[aiopt]`` options and return what it made of them."""
         program = (
             "import json, sys; sys.path.insert(0, sys.argv[1])\n"
-            "from image_classification import ingest; dag = ingest.dag\n"
-            "print(json.dumps([{task.task_id: [task.pool, task.retries] for task in dag.tasks}, "
-            "dag.max_active_runs, dag.params['shards'], dag.params.get_param('shards').schema['maximum']]))"
+            f"from {dag_id} import ingest; dag = ingest.dag\n"
+            "tasks = {task.task_id: [task.pool, task.pool_slots, task.queue, task.retries] "
+            "for task in dag.tasks}\n"
+            "shards = [dag.params['shards'], dag.params.get_param('shards').schema['maximum']]\n"
+            "print(json.dumps({'tasks': tasks, 'runs': dag.max_active_runs, 'active': dag.max_active_tasks, "
+            "'shards': shards}))"
         )
-        options = {"CPU_POOL": "small", "INFERENCE_POOL": "gpus", "RETRIES": "5", "MAX_ACTIVE_RUNS": "9"}
-        options |= {"SHARDS": "7", "MAX_SHARDS": "8"}
         ended = subprocess.run(
             [sys.executable, "-c", program, str(REPOSITORY / "dags")],
             env=clean_environment() | {f"AIRFLOW__AIOPT__{name}": value for name, value in options.items()},
@@ -224,17 +226,33 @@ class TestPoolsAndLimits:
             text=True,
             check=True,
         )
-        assert json.loads(ended.stdout.splitlines()[-1]) == [
-            {
-                "ingest": ["small", 5],
-                "preprocess": ["small", 5],
-                "inference": ["gpus", 5],
-                "postprocess": ["small", 5],
+        found: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+        return found
+
+    @pytest.mark.parametrize("dag_id", [DAG, "text_embedding"])
+    def test_the_deployment_chooses_pools_retries_and_limits(self, dag_id: str) -> None:
+        options = {"CPU_POOL": "small", "INFERENCE_POOL": "models", "RETRIES": "5", "MAX_ACTIVE_RUNS": "9"}
+        options |= {"SHARDS": "7", "MAX_SHARDS": "8", "MAX_ACTIVE_TASKS": "3"}
+        small = ["small", 1, "default", 5]
+        assert self.parse(dag_id, **options) == {
+            "tasks": {
+                "ingest": small,
+                "preprocess": small,
+                "inference": ["models", 1, "default", 5],
+                "postprocess": small,
             },
-            9,
-            7,
-            8,
-        ]
+            "runs": 9,
+            "active": 3,
+            "shards": [7, 8],
+        }
+
+    @pytest.mark.parametrize("dag_id", [DAG, "text_embedding"])
+    def test_gpus_bound_the_inference_tasks(self, dag_id: str) -> None:
+        found = self.parse(dag_id, GPU_POOL_SLOTS="4", GPUS_PER_TASK="2", GPU_QUEUE="gpu")
+        tasks = found["tasks"]
+        assert tasks.pop("inference") == ["gpus", 2, "gpu", 2]
+        assert {tuple(task) for task in tasks.values()} == {("default_pool", 1, "default", 2)}
+        assert found["active"] == 16, "Airflow's own"
 
 
 class TestTextEmbedding:

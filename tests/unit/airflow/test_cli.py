@@ -67,11 +67,15 @@ def test_the_same_commands_in_the_same_groups() -> None:
         "spec check s.yaml --show",
         "spec schema",
         "model list --json",
+        "setup --check --set gpu_pool_slots=2 --json --airflow-url u --airflow-token t",
+        "doctor --profile low-latency --json --airflow-username u --airflow-password p",
+        "profile list --json",
+        "profile show throughput --format helm",
     ],
 )
 def test_arguments_are_parsed_alike(line: str) -> None:
     def values(parsed: argparse.Namespace) -> dict[str, Any]:
-        own = ("run", "func", "resolver", "subcommand")
+        own = ("run", "func", "resolver", "configuration", "subcommand")
         return {key: value for key, value in vars(parsed).items() if key not in own}
 
     ours = make_parser().parse_args(line.split())
@@ -115,6 +119,7 @@ def test_commands_find_file_systems_through_airflows_connections(monkeypatch: py
     )
     assert airflow("run", "spec.yaml") == 7
     assert seen[0].resolver is resolve_with_connection
+    assert seen[0].configuration.get("aiopt", "allowed_callables") == "pkg.datasets"
     assert seen[0].work_dir == "runs", "as aiopt run, not where Airflow's own runs are"
     assert seen[0].allow_callables == ["pkg.datasets"], "what the deployment allows"
     assert airflow("run", "spec.yaml", "--allow-callables", "mine") == 7

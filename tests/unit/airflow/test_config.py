@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from airflow_provider_aiopt.airflow.config import int_option, option
+from airflow_provider_aiopt.airflow.config import AirflowConfiguration, int_option, option
 from airflow_provider_aiopt.get_provider_info import CONFIG
 
 OPTIONS = CONFIG["aiopt"]["options"]
@@ -27,3 +27,12 @@ def test_the_deployment_sets_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__AIOPT__SHARDS", "7")
     assert option("work_dir") == "s3://bucket/runs"
     assert int_option("shards") == 7
+
+
+def test_the_whole_configuration_is_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME", "0.3")
+    monkeypatch.delenv("AIRFLOW__AIOPT__SHARDS", raising=False)
+    configuration = AirflowConfiguration()
+    assert configuration.get("scheduler", "scheduler_idle_sleep_time") == "0.3"
+    assert configuration.get("aiopt", "shards") == "2"
+    assert configuration.get("core", "no_such_option") is None
