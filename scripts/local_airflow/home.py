@@ -14,9 +14,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+from airflow_provider_aiopt.deployment.profiles import load_profile
 from local_airflow.errors import HomeInUseError
 
 USERNAME = "admin"
+PROFILE = "small-machine"
+"""The profile whose settings it has, but for those of the DAG templates: they are as a user has them."""
 _DROPPED_PREFIXES = ("AIRFLOW_", "_AIRFLOW_")
 # Without cached byte code every start would compile Airflow anew: two seconds per process.
 _DROPPED_VARIABLES = ("PYTHONDONTWRITEBYTECODE",)
@@ -88,12 +91,13 @@ class Home:
         """Write ``airflow.cfg``, which ``AIRFLOW_HOME=<home> airflow ...`` reads as well."""
         _ = self.password
         config = configparser.RawConfigParser()
-        config.read_dict(
-            {
-                section: {key: str(value).replace("%", "%%") for key, value in options.items()}
-                for section, options in self._options(dags, url, execution_url).items()
-            }
-        )
+        for source in (_profile_options(), self._options(dags, url, execution_url)):
+            config.read_dict(
+                {
+                    section: {key: str(value).replace("%", "%%") for key, value in options.items()}
+                    for section, options in source.items()
+                }
+            )
         path = self.folder / "airflow.cfg"
         _write_private(path, "")
         with path.open("w", encoding="utf-8") as file:
@@ -116,8 +120,6 @@ class Home:
                 "plugins_folder": self.folder / "plugins",
                 "load_examples": False,
                 "executor": "LocalExecutor",
-                # Workers are forked up front; many only cost memory on a small machine.
-                "parallelism": 8,
                 "execution_api_server_url": f"{execution_url}/execution/",
                 "fernet_key": keys["fernet_key"],
                 "simple_auth_manager_users": f"{USERNAME}:admin",
@@ -133,15 +135,9 @@ class Home:
             },
             "api_auth": {"jwt_secret": keys["jwt_secret"]},
             "logging": {"base_log_folder": self.logs / "tasks", "colored_console_log": False},
-            "scheduler": {"scheduler_idle_sleep_time": 0.1},
-            # A task's supervisor may miss its end and look again only after this time (5 s by default): until
-            # then its worker takes no other task, and the scheduler cannot stop.
-            "workers": {"min_heartbeat_interval": 1},
-            # New files are seen soon; unchanged ones are not parsed again and again.
+            # New files are seen soon.
             "dag_processor": {
-                "parsing_processes": 1,
                 "bundle_refresh_check_interval": 1,
-                "min_file_process_interval": 30,
                 "dag_bundle_config_list": json.dumps(
                     [_bundle(index, folder) for index, folder in enumerate(dags)]
                 ),
@@ -170,6 +166,11 @@ def reserve_port() -> socket.socket:
     # After binding: before it, the system could pick a port that another holder has reserved.
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     return held
+
+
+def _profile_options() -> dict[str, dict[str, str]]:
+    sections = load_profile(PROFILE).sections()
+    return {section: options for section, options in sections.items() if section != "aiopt"}
 
 
 def _bundle(index: int, folder: Path) -> dict[str, object]:
