@@ -6,12 +6,13 @@ from local_airflow.errors import (
     ApiError,
     ComponentExitedError,
     DagUnavailableError,
+    DatabaseUnavailableError,
     HomeInUseError,
     LocalAirflowError,
     RunTimeoutError,
     StartError,
 )
-from local_airflow.instance import COMPONENTS, LocalAirflow
+from local_airflow.instance import COMPONENTS, Database, LocalAirflow
 
 __all__ = [
     "COMPONENTS",
@@ -20,6 +21,8 @@ __all__ = [
     "ApiError",
     "ComponentExitedError",
     "DagUnavailableError",
+    "Database",
+    "DatabaseUnavailableError",
     "HomeInUseError",
     "LocalAirflow",
     "LocalAirflowError",

@@ -3,12 +3,13 @@
 ::
 
     LocalAirflowError (RuntimeError)
-    ├── HomeInUseError          another process runs an Airflow in the same home
-    ├── ComponentExitedError    a component ended although nobody had asked it to
-    ├── StartError              it did not become ready in time, or its database could not be migrated
-    ├── DagUnavailableError     the DAG cannot be imported, or was not found in time
-    ├── RunTimeoutError         a DAG run did not end in time
-    └── ApiError                the REST API refused a request or did not answer
+    ├── HomeInUseError            another process runs an Airflow in the same home
+    ├── ComponentExitedError      a component ended although nobody had asked it to
+    ├── DatabaseUnavailableError  the database server is not installed, or cannot be run by this user
+    ├── StartError                it was not ready in time, or its database could not be made or migrated
+    ├── DagUnavailableError       the DAG cannot be imported, or was not found in time
+    ├── RunTimeoutError           a DAG run did not end in time
+    └── ApiError                  the REST API refused a request or did not answer
 
 Every message ends with the last lines of the log that explains it, where there is one.
 """
@@ -43,8 +44,12 @@ class ComponentExitedError(LocalAirflowError):
         self.status = status
 
 
+class DatabaseUnavailableError(LocalAirflowError):
+    """The database server is not installed, or cannot be run by this user."""
+
+
 class StartError(LocalAirflowError):
-    """Airflow did not become ready in time, or its database could not be migrated."""
+    """Airflow did not become ready in time, or its database could not be made or migrated."""
 
 
 class DagUnavailableError(LocalAirflowError):

@@ -29,12 +29,15 @@ class Home:
     """The files of one Airflow, all below one folder.
 
     :param folder: the folder; it is made where it does not exist
+    :param database: the kind of its database, whose files are ``data``
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: str) -> None:
         self.folder = folder.resolve()
         self.logs = self.folder / "logs"
         self.stamp = self.folder / ".migrated"
+        self.data = self.folder / ("airflow.db" if database == "sqlite" else database)
+        self._database = database
         self._passwords = self.folder / "passwords.json"
         self._secrets = self.folder / "secrets.json"
         self._lock: IO[str] | None = None
@@ -75,9 +78,10 @@ class Home:
 
     def needs_migration(self) -> bool:
         """Whether the database is missing or of another Airflow; if so, its stamp is removed."""
-        database = self.folder / "airflow.db"
         fits = (
-            self.stamp.exists() and self.stamp.read_text(encoding="utf-8") == _version() and database.exists()
+            self.stamp.exists()
+            and self.stamp.read_text(encoding="utf-8") == self._migrated()
+            and self.data.exists()
         )
         if not fits:
             self.stamp.unlink(missing_ok=True)
@@ -85,13 +89,26 @@ class Home:
 
     def mark_migrated(self) -> None:
         """Remember that the database fits the installed Airflow."""
-        self.stamp.write_text(_version(), encoding="utf-8")
+        self.stamp.write_text(self._migrated(), encoding="utf-8")
 
-    def write_config(self, dags: Sequence[Path], url: str, execution_url: str) -> None:
+    def _migrated(self) -> str:
+        return f"{_version()} {self._database}"
+
+    @property
+    def sqlite_url(self) -> str:
+        """The SQLite database for SQLAlchemy: writers wait for each other instead of failing."""
+        return f"sqlite:///{self.data}?timeout=30"
+
+    @property
+    def database_password(self) -> str:
+        """The password of a database server's role, made up once per home."""
+        return self._keys()["database_password"]
+
+    def write_config(self, dags: Sequence[Path], url: str, execution_url: str, database_url: str) -> None:
         """Write ``airflow.cfg``, which ``AIRFLOW_HOME=<home> airflow ...`` reads as well."""
         _ = self.password
         config = configparser.RawConfigParser()
-        for source in (_profile_options(), self._options(dags, url, execution_url)):
+        for source in (_profile_options(), self._options(dags, url, execution_url, database_url)):
             config.read_dict(
                 {
                     section: {key: str(value).replace("%", "%%") for key, value in options.items()}
@@ -112,7 +129,9 @@ class Home:
         }
         return {**inherited, "AIRFLOW_HOME": str(self.folder), "NO_COLOR": "1", **extra}
 
-    def _options(self, dags: Sequence[Path], url: str, execution_url: str) -> dict[str, dict[str, object]]:
+    def _options(
+        self, dags: Sequence[Path], url: str, execution_url: str, database_url: str
+    ) -> dict[str, dict[str, object]]:
         keys = self._keys()
         return {
             "core": {
@@ -125,8 +144,7 @@ class Home:
                 "simple_auth_manager_users": f"{USERNAME}:admin",
                 "simple_auth_manager_passwords_file": self._passwords,
             },
-            # Writers of SQLite wait for each other instead of failing.
-            "database": {"sql_alchemy_conn": f"sqlite:///{self.folder}/airflow.db?timeout=30"},
+            "database": {"sql_alchemy_conn": database_url},
             "api": {
                 "host": "127.0.0.1",
                 "base_url": url,
@@ -145,14 +163,17 @@ class Home:
         }
 
     def _keys(self) -> dict[str, str]:
-        if not self._secrets.exists():
-            keys = {
-                "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-                "jwt_secret": secrets.token_urlsafe(48),
-                "secret_key": secrets.token_urlsafe(32),
-            }
-            _write_private(self._secrets, json.dumps(keys))
-        return {str(name): str(key) for name, key in json.loads(self._secrets.read_text("utf-8")).items()}
+        keys = {
+            "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            "jwt_secret": secrets.token_urlsafe(48),
+            "secret_key": secrets.token_urlsafe(32),
+            "database_password": secrets.token_urlsafe(32),
+        }
+        known = json.loads(self._secrets.read_text("utf-8")) if self._secrets.exists() else {}
+        if keys.keys() - known.keys():
+            known = keys | known
+            _write_private(self._secrets, json.dumps(known))
+        return {str(name): str(key) for name, key in known.items()}
 
 
 def reserve_port() -> socket.socket:

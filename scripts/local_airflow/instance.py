@@ -8,18 +8,24 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from local_airflow.client import AirflowClient, Json
 from local_airflow.errors import ApiError, StartError, tail
 from local_airflow.home import USERNAME, Home, reserve_port
+from local_airflow.postgresql import NAME as POSTGRESQL
+from local_airflow.postgresql import PostgreSQL
 from local_airflow.supervisor import Supervisor
 
 COMPONENTS = ("api-server", "execution-api", "scheduler", "dag-processor", "triggerer")
 """The components.  ``api-server`` serves users, ``execution-api`` the tasks: two processes build their routes
 at the same time, where one would build them one after the other."""
 
+Database = Literal["sqlite", "postgresql"]
+"""What Airflow may keep its state in."""
+
 _MIGRATION = "db-migrate"
+_SERVERS = ("api-server", "execution-api")
 _HEARTBEATS = {
     "scheduler": ("scheduler", "latest_scheduler_heartbeat"),
     "dag-processor": ("dag_processor", "latest_dag_processor_heartbeat"),
@@ -28,7 +34,7 @@ _HEARTBEATS = {
 
 
 class LocalAirflow(AirflowClient):
-    """A real Airflow on this machine with SQLite and the LocalExecutor, and the client of it.
+    """A real Airflow on this machine with the LocalExecutor and a database of its own, and the client of it.
 
     ::
 
@@ -43,6 +49,7 @@ class LocalAirflow(AirflowClient):
 
     :param home: the AIRFLOW_HOME; made where missing. A second start in the same home is quicker
     :param dags_folder: the folder with the DAG files
+    :param database: ``sqlite``, or ``postgresql`` for a server that it starts and stops with the rest
     :param env: environment variables of the components, for example ``AIRFLOW__METRICS__STATSD_ON``
     :param extra_dags: further folders with DAG files
     :param start_timeout: how many seconds the start may take
@@ -54,16 +61,19 @@ class LocalAirflow(AirflowClient):
         home: Path,
         dags_folder: Path,
         *,
+        database: Database = "sqlite",
         env: Mapping[str, str] | None = None,
         extra_dags: Sequence[Path] = (),
         start_timeout: float = 90.0,
         grace_s: float = 5.0,
     ) -> None:
-        self._home = Home(home)
+        self._home = Home(home, database)
+        self._database = database
         self._dags = (dags_folder, *extra_dags)
         self._start_timeout = start_timeout
         self._ports: dict[str, socket.socket] = {}
-        self.supervisor = Supervisor(self._home.logs, self._home.environment(env or {}), grace_s=grace_s)
+        self._env = self._home.environment(env or {})
+        self.supervisor = Supervisor(self._home.logs, self._env, grace_s=grace_s)
         self.started_at = datetime.now(UTC)
         super().__init__("", USERNAME, "", wait=self.supervisor.watch)
 
@@ -141,27 +151,35 @@ class LocalAirflow(AirflowClient):
 
     def _start(self) -> None:
         deadline = time.monotonic() + self._start_timeout
-        self._ports = {name: reserve_port() for name in ("api-server", "execution-api")}
+        self._ports = {name: reserve_port() for name in _SERVERS}
         self._connect(self._url_of("api-server"), self._home.password)
-        self._home.write_config(self._dags, self.url, self._url_of("execution-api"))
+        server = self._postgresql() if self._database == "postgresql" else None
+        database_url = self._home.sqlite_url if server is None else server.url
+        self._home.write_config(self._dags, self.url, self._url_of("execution-api"), database_url)
         self.started_at = datetime.now(UTC)
         fresh = self._home.needs_migration()
         self.supervisor.open()
+        if server is not None:
+            server.start(self.supervisor, self._env, deadline)
         # The servers come first: they take longest, and build their routes while the database is made.
-        for name in self._ports:
+        for name in _SERVERS:
             self._launch(name)
         if fresh:
             self._migrate(deadline)
         for name in COMPONENTS:
-            if name not in self._ports:
+            if name not in _SERVERS:
                 self._launch(name)
         self._wait_until_healthy(COMPONENTS, self.started_at, deadline)
+
+    def _postgresql(self) -> PostgreSQL:
+        port = self._ports[POSTGRESQL] = reserve_port()
+        return PostgreSQL(self._home.data, self._home.database_password, port.getsockname()[1])
 
     def _url_of(self, server: str) -> str:
         return f"http://127.0.0.1:{self._ports[server].getsockname()[1]}"
 
     def _launch(self, name: str) -> None:
-        if name in self._ports:
+        if name in _SERVERS:
             apps = "core" if name == "api-server" else "execution"
             port = str(self._ports[name].getsockname()[1])
             self.supervisor.start(

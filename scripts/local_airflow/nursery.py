@@ -8,11 +8,15 @@ It reads one JSON command a line from standard input and writes one JSON event a
 
     {"start": NAME, "argv": [...], "log": PATH,      {"event": "ready"}
      "env": {...}, "load": MODULE, "after": PATH}    {"event": "started", "name": NAME, "pid": PID}
-    {"kill": NAME}                                   {"event": "exited", "name": NAME, "status": STATUS}
+    {"start": NAME, "argv": [...], "log": PATH,      {"event": "exited", "name": NAME, "status": STATUS}
+     "folder": PATH, "user": NAME or null}
+    {"kill": NAME}
     end of file: stop everything and exit
 
 A component with a MODULE imports it and waits until the file PATH exists before it runs ``airflow *argv``:
-so a server prepares itself while the database is made.  STATUS is an exit code, or a negated signal number.
+so a server prepares itself while the database is made.  With a FOLDER, *argv* is no ``airflow`` command but a
+program that the components need, a database server: it gets the folder opened in place of ``{folder}``, runs
+as the user, and is stopped after all components.  STATUS is an exit code, or a negated signal number.
 
 Everything is also stopped on SIGTERM and when the parent is gone, however it went.  As a *subreaper* the
 nursery inherits every process whose own parent died, so that none of its descendants outlives it.
@@ -28,12 +32,14 @@ import gc
 import importlib
 import json
 import os
+import pwd
 import selectors
 import signal
 import sys
 import time
+from collections.abc import Set as AbstractSet
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 _PRELOAD = (
     "airflow.__main__",
@@ -50,6 +56,8 @@ _PRELOAD = (
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_PROGRAM_SIGNAL = signal.SIGINT
+"""What PostgreSQL takes as "end now, in order": with SIGTERM it would wait for all its clients to go."""
 _SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)
 
 
@@ -95,6 +103,7 @@ class Nursery:
         self._grace_s = grace_s
         self._events = events
         self._names: dict[int, str] = {}
+        self._programs: set[int] = set()
         self._wakeup, self._wakeup_writer = os.pipe()
         self._input = b""
 
@@ -151,11 +160,15 @@ class Nursery:
         pid = os.fork()
         if pid == 0:
             self._become_component(command["log"])
+            if "folder" in command:
+                _execute(command)
             return True
         # On both sides of the fork: whichever comes first, the group exists before anyone signals it.
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)
         self._names[pid] = command["start"]
+        if "folder" in command:
+            self._programs.add(pid)
         self._report({"event": "started", "name": command["start"], "pid": pid})
         return False
 
@@ -174,6 +187,7 @@ class Nursery:
         with contextlib.suppress(ChildProcessError):
             while (found := os.waitpid(-1, os.WNOHANG))[0]:
                 name = self._names.pop(found[0], None)
+                self._programs.discard(found[0])
                 if name is not None:
                     status = os.waitstatus_to_exitcode(found[1])
                     self._report({"event": "exited", "name": name, "status": status})
@@ -181,9 +195,12 @@ class Nursery:
     def _stop(self) -> None:
         # Airflow takes a second signal as "don't wait any longer for what is running".
         for _ in range(2):
-            for pid in self._names:
+            for pid in self._names.keys() - self._programs:
                 _send(pid, signal.SIGTERM)
-            self._wait_for_ends(self._grace_s / 2)
+            self._wait_for_ends(self._grace_s / 2, self._programs)
+        for pid in self._programs:
+            _send(pid, _PROGRAM_SIGNAL)
+        self._wait_for_ends(self._grace_s, frozenset())
         # Whatever is left has had its time, and orphans of killed processes arrive here one by one.
         while members := tree_of(os.getpid())[1:]:
             for pid in members:
@@ -191,11 +208,11 @@ class Nursery:
             self._reap()
             time.sleep(0.01)
 
-    def _wait_for_ends(self, timeout: float) -> None:
+    def _wait_for_ends(self, timeout: float, but: AbstractSet[int]) -> None:
         deadline = time.monotonic() + timeout
         with selectors.DefaultSelector() as selector:
             selector.register(self._wakeup, selectors.EVENT_READ)
-            while self._names and (left := deadline - time.monotonic()) > 0:
+            while self._names.keys() - but and (left := deadline - time.monotonic()) > 0:
                 # A short timeout besides the signal: SIGCHLD may have come before the wait began.
                 if selector.select(min(left, 0.1)):
                     os.read(self._wakeup, 4096)
@@ -211,6 +228,22 @@ def _redirect(log: str) -> None:
     os.dup2(out, 2)
     os.close(null)
     os.close(out)
+
+
+def _execute(command: dict[str, Any]) -> NoReturn:
+    """Become a program; the folder stays open in it, so that its user needs no way there by name."""
+    folder = os.open(command["folder"], os.O_RDONLY | os.O_DIRECTORY)
+    os.set_inheritable(folder, True)
+    os.chdir("/")
+    if command["user"] is not None:
+        user = pwd.getpwnam(command["user"])
+        os.setgroups([])
+        os.setgid(user.pw_gid)
+        os.setuid(user.pw_uid)
+    # Again: a change of the user clears it.
+    _prctl(_PR_SET_PDEATHSIG, _PROGRAM_SIGNAL)
+    argv = [part.replace("{folder}", f"/proc/self/fd/{folder}") for part in command["argv"]]
+    os.execv(argv[0], argv)  # noqa: S606  # no shell is wanted
 
 
 def _preload() -> None:

@@ -62,15 +62,25 @@ class Supervisor:
             )
 
     def start(self, name: str, argv: Sequence[str], **options: object) -> None:
-        """Start the component *name* as ``airflow *argv``.
+        """Start the component *name* as ``airflow *argv``; see :meth:`start_program` for other programs.
 
         :param name: what to call it; its log is named after it
         :param argv: the command line after ``airflow``
-        :param options: ``env``, ``load`` and ``after`` of the nursery's start command
+        :param options: further entries of the nursery's start command
         """
         self._expected.discard(name)
         self._exits.pop(name, None)
         self._send({"start": name, "argv": list(argv), "log": str(self.log_of(name)), **options})
+
+    def start_program(self, name: str, argv: Sequence[str], *, folder: Path, user: str | None) -> None:
+        """Start a program that the components need; it is stopped after them, by SIGINT.
+
+        :param name: what to call it; its log is named after it
+        :param argv: its path and arguments; ``{folder}`` stands for the folder
+        :param folder: a folder that is opened for it, so that *user* needs no way to it
+        :param user: who is to run it, None for whoever runs this
+        """
+        self.start(name, argv, folder=str(folder), user=user)
 
     def kill(self, name: str, *, timeout: float = 10.0) -> None:
         """End a component and its descendants by SIGKILL, and wait until it is gone."""
@@ -121,7 +131,8 @@ class Supervisor:
             _pipe(nursery.stdin).close()
         nursery.terminate()
         try:
-            nursery.wait(self._grace_s + _SLACK_S)
+            # Twice: first the components, then the programs that they need.
+            nursery.wait(2 * self._grace_s + _SLACK_S)
         except subprocess.TimeoutExpired:
             nursery.kill()
             nursery.wait()

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from components import requires, skip_absent
+from local_airflow import postgresql
 
 REPOSITORY = Path(__file__).parents[2]
 MAX_LINES = 100_000
@@ -75,6 +77,14 @@ def statsd_env(port: int) -> dict[str, str]:
         "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
         "AIRFLOW__METRICS__STATSD_PORT": str(port),
     }
+
+
+def requires_postgresql() -> None:
+    """Skip unless PostgreSQL's server and Airflow's drivers for it are there."""
+    if postgresql.programs() is None:
+        skip_absent("postgresql", postgresql.INSTALL)
+    for driver in ("asyncpg", "psycopg2"):
+        requires(driver, "make install")
 
 
 def processes_of(session: int) -> list[str]:

@@ -16,13 +16,18 @@ REPOSITORY = Path(__file__).parents[2]
 # The supervisor of the demo's Airflow is a script of this repository, not a part of the package.
 sys.path[:0] = [str(REPOSITORY / "scripts"), str(Path(__file__).parent)]
 
-from airflow_support import StatsdReceiver, statsd_env  # noqa: E402  # found through the line above
-from local_airflow import LocalAirflow  # noqa: E402  # the same
+from airflow_support import StatsdReceiver, requires_postgresql, statsd_env  # noqa: E402  # found through the line above
+from local_airflow import Database, LocalAirflow  # noqa: E402  # the same
 
 
 class AirflowStarter(Protocol):
     def __call__(
-        self, home: Path | None = None, *, env: Mapping[str, str] | None = None, dags: Path | None = None
+        self,
+        home: Path | None = None,
+        *,
+        env: Mapping[str, str] | None = None,
+        dags: Path | None = None,
+        database: Database = "sqlite",
     ) -> LocalAirflow: ...
 
 
@@ -73,11 +78,17 @@ def start_airflow(tmp_path: Path) -> Iterator[AirflowStarter]:
     with ExitStack() as stack:
 
         def start(
-            home: Path | None = None, *, env: Mapping[str, str] | None = None, dags: Path | None = None
+            home: Path | None = None,
+            *,
+            env: Mapping[str, str] | None = None,
+            dags: Path | None = None,
+            database: Database = "sqlite",
         ) -> LocalAirflow:
+            if database == "postgresql":
+                requires_postgresql()
             folder = dags or tmp_path / "no-dags"
             folder.mkdir(exist_ok=True)
-            started = LocalAirflow(home or tmp_path / "airflow", folder, env=env)
+            started = LocalAirflow(home or tmp_path / "airflow", folder, env=env, database=database)
             stack.callback(started.stop)
             started.start()
             return started

@@ -12,7 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from airflow_support import REPOSITORY, StatsdReceiver, clean_environment, processes_of, wait_until
+from airflow_support import (
+    REPOSITORY,
+    StatsdReceiver,
+    clean_environment,
+    processes_of,
+    requires_postgresql,
+    wait_until,
+)
 from local_airflow import (
     COMPONENTS,
     ComponentExitedError,
@@ -160,15 +167,22 @@ def test_a_second_one_beside_it_from_first_start_to_last_stop(airflow: LocalAirf
     assert time.monotonic() - began < 60
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_nothing_outlives_a_parent_that_is_killed(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "database"),
+    [(signal.SIGKILL, "sqlite"), (signal.SIGINT, "sqlite"), (signal.SIGKILL, "postgresql")],
+)
+def test_nothing_outlives_a_parent_that_is_killed(
+    tmp_path: Path, number: signal.Signals, database: str
+) -> None:
+    if database == "postgresql":
+        requires_postgresql()
     (tmp_path / "dags").mkdir()
     program = (
         "import sys, pathlib, threading\n"
         f"sys.path.insert(0, {str(REPOSITORY / 'scripts')!r})\n"
         "from local_airflow import LocalAirflow\n"
         f"folder = pathlib.Path({str(tmp_path)!r})\n"
-        "with LocalAirflow(folder / 'home', folder / 'dags') as airflow:\n"
+        f"with LocalAirflow(folder / 'home', folder / 'dags', database={database!r}) as airflow:\n"
         "    print(airflow.supervisor.session, flush=True)\n"
         "    threading.Event().wait()\n"
     )
