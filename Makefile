@@ -11,6 +11,7 @@ INSTALLED := $(VENV)/.installed
 DEMO := $(INSTALLED)/demo-$(KEY)
 TEST := $(INSTALLED)/test-$(KEY)
 MODELS := $(INSTALLED)/models-$(KEY)
+LATENCY := $(INSTALLED)/latency-$(KEY)
 BENCH := $(INSTALLED)/bench-$(KEY)
 
 # Environments of their own: Daft holds pyarrow back, and onnxruntime-gpu must not lie beside onnxruntime.
@@ -79,6 +80,10 @@ bench-gpu: ## Compare streaming on an NVIDIA GPU with the bare session loop (ONN
 	@$(MAKE) --no-print-directory install-gpu
 	@$(GPU_VENV)/bin/python -m benchmarks.gpu $(BENCH_ARGS)
 
+.PHONY: bench-latency
+bench-latency: $(LATENCY) ## Measure upload to first task and to results beside Airflow's own ways: about an hour
+	@$(BIN)/python -m benchmarks.latency $(BENCH_ARGS)
+
 .PHONY: install
 install: $(TEST) ## Make .venv with everything but the model exporters
 
@@ -96,7 +101,7 @@ constraints: | $(UV) ## Pin the newest versions of all dependencies in constrain
 	@echo '# The versions that development, the demo and CI use. Made by: make constraints' > constraints.new
 	@echo '-e .' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
 		--no-header --no-annotate --no-emit-index-url --no-emit-package airflow-provider-aiopt \
-		--group demo --group test --group models - | grep -v '^#' >> constraints.new
+		--group demo --group test --group models --group latency - | grep -v '^#' >> constraints.new
 	@mv constraints.new constraints.txt
 	@grep -v '^pyarrow==' constraints.txt > constraints.new
 	@echo '# What make install-peers installs. Made from peers.in by: make constraints' > peers.new
