@@ -23,7 +23,6 @@ _PRELOADED = [
     "fsspec.implementations.local",
     "numpy",
     "onnxruntime",
-    "pandas",  # which pyarrow imports wherever it is installed
     "PIL.Image",
     "pyarrow.parquet",
     "pytest",

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 
+from airflow_provider_aiopt.data.columns import text_column
 from airflow_provider_aiopt.data.folder import Folder
 from airflow_provider_aiopt.data.records import BadRecord
 from airflow_provider_aiopt.data.shards import read_parquet
@@ -25,9 +26,7 @@ def write_quarantine(folder: Folder, stage: str, shard: str, records: Sequence[B
     if not records:
         folder.remove(name)
         return
-    table = pa.table(
-        {key: pa.array([getattr(record, key) for record in records], pa.string()) for key in _COLUMNS}
-    )
+    table = pa.table({key: text_column([getattr(record, key) for record in records]) for key in _COLUMNS})
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     folder.write(name, buffer.getvalue())

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_aiopt.data.columns import int_column, number_column
+
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
@@ -31,12 +33,13 @@ def tensor_array(values: np.ndarray[Any, Any]) -> pa.Array:
     import pyarrow as pa
 
     if values.ndim == 1:
-        return pa.array(values)
-    contiguous = np.ascontiguousarray(values)
-    if len(contiguous):
-        return pa.FixedShapeTensorArray.from_numpy_ndarray(contiguous)
-    kind = pa.fixed_shape_tensor(pa.from_numpy_dtype(contiguous.dtype), contiguous.shape[1:])
-    return pa.ExtensionArray.from_storage(kind, pa.array([], type=kind.storage_type))
+        return number_column(values)
+    row = values.shape[1:]
+    # The type that Arrow itself gives to tensors from numpy, which says the order of the axes.
+    kind = pa.fixed_shape_tensor(pa.from_numpy_dtype(values.dtype), row, permutation=range(len(row)))
+    flat = number_column(np.ascontiguousarray(values).reshape(-1))
+    rows = pa.Array.from_buffers(kind.storage_type, len(values), [None], children=[flat])
+    return pa.ExtensionArray.from_storage(kind, rows)
 
 
 def array_tensor(column: pa.Array) -> np.ndarray[Any, Any]:
@@ -56,9 +59,12 @@ def array_tensor(column: pa.Array) -> np.ndarray[Any, Any]:
 
 def ragged_array(rows: Sequence[np.ndarray[Any, Any]]) -> pa.Array:
     """Return integer vectors of different lengths as a list column."""
+    import numpy as np
     import pyarrow as pa
 
-    return pa.array(rows, type=pa.list_(pa.int32()))
+    ends = np.cumsum([0, *map(len, rows)], dtype=np.int32)
+    values = np.concatenate([np.empty(0, np.int32), *rows]).astype(np.int32, copy=False)
+    return pa.ListArray.from_arrays(number_column(ends), number_column(values))
 
 
 def make_batch(identity: pa.RecordBatch, columns: Mapping[str, pa.Array]) -> pa.RecordBatch:
@@ -75,12 +81,10 @@ def make_batch(identity: pa.RecordBatch, columns: Mapping[str, pa.Array]) -> pa.
 
 def drop_rows(batch: pa.RecordBatch, indices: Sequence[int]) -> pa.RecordBatch:
     """Return *batch* without the rows at *indices*."""
-    import pyarrow as pa
-
     if not indices:
         return batch
     bad = set(indices)
-    return batch.take(pa.array([index for index in range(batch.num_rows) if index not in bad], pa.int64()))
+    return batch.take(int_column([index for index in range(batch.num_rows) if index not in bad]))
 
 
 def gather_rows(pieces: Sequence[pa.RecordBatch], places: Sequence[tuple[int, int]]) -> pa.RecordBatch:

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from airflow_provider_aiopt.data.callables import load_callable
+from airflow_provider_aiopt.data.columns import bytes_column, int_column, text_column
 from airflow_provider_aiopt.data.folder import FileSystemResolver, Folder
 from airflow_provider_aiopt.data.listing import Entry, list_source, open_root
 from airflow_provider_aiopt.data.manifest import ShardName
@@ -111,11 +112,9 @@ def _write_listing(folder: Folder, metadata: dict[bytes, bytes], entries: Sequen
     table = pa.table(
         {
             # Names may hold bytes that are no UTF-8.
-            "name": pa.array(
-                [entry.name.encode("utf-8", "surrogateescape") for entry in entries], pa.binary()
-            ),
-            "size": pa.array([entry.size for entry in entries], pa.int64()),
-            "version": pa.array([entry.version for entry in entries], pa.string()),
+            "name": bytes_column([entry.name.encode("utf-8", "surrogateescape") for entry in entries]),
+            "size": int_column([entry.size for entry in entries]),
+            "version": text_column([entry.version for entry in entries]),
         }
     ).replace_schema_metadata(metadata)
     buffer = io.BytesIO()

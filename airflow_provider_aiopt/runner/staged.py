@@ -77,9 +77,7 @@ def run_pipeline(
 def _import_libraries() -> None:
     """Import what every stage needs while the clock says busy: it is work, not waiting for storage."""
     import numpy  # noqa: F401, ICN001
-    import pyarrow.parquet
-
-    pyarrow.array([""])  # the first array of Python objects imports pandas, wherever that is installed
+    import pyarrow.parquet  # noqa: F401
 
 
 def _ingest(context: RunContext, recorder: StageRecorder, _: Sequence[ShardRef]) -> tuple[ShardRef, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
+from airflow_provider_aiopt.data.columns import large_bytes_column, text_column
 from airflow_provider_aiopt.data.records import BadRecord, Record
 from airflow_provider_aiopt.data.source import RecordSource
 from airflow_provider_aiopt.stages.base import StageOutput
@@ -62,10 +63,10 @@ def _batch(records: list[Record]) -> pa.RecordBatch:
 
     return pa.RecordBatch.from_arrays(
         [
-            pa.array([record.id for record in records], pa.string()),
-            pa.array([record.uri for record in records], pa.string()),
-            pa.array([record.sha256 for record in records], pa.string()),
-            pa.array([record.payload for record in records], pa.large_binary()),
+            text_column([record.id for record in records]),
+            text_column([record.uri for record in records]),
+            text_column([record.sha256 for record in records]),
+            large_bytes_column([record.payload for record in records]),
         ],
         names=["id", "uri", "sha256", "payload"],
     )

@@ -143,3 +143,35 @@ class TestProviderInfo:
             for option in section["options"].values():
                 assert option["description"]
                 assert isinstance(option["default"], str)
+
+
+# Pyarrow imports pandas, where it is installed, on the first conversion of Python objects, and its hundreds
+# of compute functions on the first take. Each costs more than the work on one photograph.
+WITHOUT = """
+import sys
+from pathlib import Path
+
+class Refusing:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("pandas", "pyarrow.compute"):
+            raise AssertionError(f"{name} is imported")
+
+sys.meta_path.insert(0, Refusing())
+from airflow_provider_aiopt.data.workspace import Workspace
+from airflow_provider_aiopt.runner.context import RunContext
+from airflow_provider_aiopt.runner.staged import run_pipeline
+from airflow_provider_aiopt.runner.streaming import run_streaming
+from airflow_provider_aiopt.spec import load_spec
+
+photograph, folder = sys.argv[1:]
+model = {"uri": "builtin:efficientnet-lite0-int8"}
+spec = load_spec({"name": "one", "source": {"uri": photograph}, "model": model})
+for run in run_pipeline, run_streaming:
+    print(run(RunContext(spec=spec, workspace=Workspace.open(f"{folder}/{run.__name__}")))[-1].items_out)
+"""
+
+
+def test_a_photograph_is_classified_without_slow_imports(tmp_path: Path) -> None:
+    photograph = Path(__file__).parents[2] / "examples" / "photographs" / "flower.jpg"
+
+    assert python(WITHOUT, str(photograph), str(tmp_path)).split() == ["1", "1"]

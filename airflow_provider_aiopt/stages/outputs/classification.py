@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_aiopt.data.columns import number_column, text_column
 from airflow_provider_aiopt.exceptions import ModelOutputError
 from airflow_provider_aiopt.spec.postprocess import ClassificationSpec
 from airflow_provider_aiopt.stages.outputs.base import batch_rows, pick_output, require_axes
@@ -26,7 +27,6 @@ class ClassificationHead:
     def __init__(self, spec: ClassificationSpec, labels: tuple[str, ...] | None) -> None:
         self._spec = spec
         self._labels = labels
-        self._label_columns: dict[int, pa.Array] = {}
 
     def reduce(
         self, outputs: Mapping[str, np.ndarray[Any, Any]], feeds: Mapping[str, np.ndarray[Any, Any]]
@@ -57,24 +57,21 @@ class ClassificationHead:
         count = min(self._spec.top_k, scores.shape[1])
         order = best_first(scores, count)
         best = np.take_along_axis(scores, order, axis=1).astype(np.float32)
-        names = self._names(scores.shape[1])
+        labels = self._labels_of(order.ravel())
         pairs = pa.StructArray.from_arrays(
-            [names.take(pa.array(order.ravel())), pa.array(best.ravel())], names=["label", "score"]
+            [text_column(labels), number_column(best.ravel())], names=["label", "score"]
         )
-        offsets = pa.array(np.arange(len(order) + 1, dtype=np.int32) * count)
+        offsets = number_column(np.arange(len(order) + 1, dtype=np.int32) * count)
         return {
-            "label": names.take(pa.array(order[:, 0])),
-            "score": pa.array(best[:, 0]),
+            "label": text_column(labels[::count]),
+            "score": number_column(best[:, 0]),
             "top_k": pa.ListArray.from_arrays(offsets, pairs),
         }
 
-    def _names(self, classes: int) -> pa.Array:
-        import pyarrow as pa
-
-        if classes not in self._label_columns:
-            names = self._labels if self._labels is not None else [str(index) for index in range(classes)]
-            self._label_columns[classes] = pa.array(names, pa.string())
-        return self._label_columns[classes]
+    def _labels_of(self, classes: np.ndarray[Any, Any]) -> list[str]:
+        # Not Arrow's take: the first call of that imports its hundreds of functions.
+        names = self._labels
+        return [str(index) if names is None else names[index] for index in classes.tolist()]
 
 
 def best_first(scores: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_aiopt.data.columns import number_column
 from airflow_provider_aiopt.exceptions import ModelOutputError
 from airflow_provider_aiopt.spec.postprocess import EmbeddingSpec, RawOutputSpec
 from airflow_provider_aiopt.stages.outputs.base import batch_rows, pick_output, require_axes
@@ -96,5 +97,5 @@ def _vectors(values: np.ndarray[Any, Any]) -> pa.Array:
     import pyarrow as pa
 
     rows, width = values.shape
-    offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * width)
-    return pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(values).ravel()))
+    offsets = number_column(np.arange(rows + 1, dtype=np.int32) * width)
+    return pa.ListArray.from_arrays(offsets, number_column(np.ascontiguousarray(values).ravel()))

@@ -73,6 +73,20 @@ def test_other_memory_layouts_are_put_in_order() -> None:
     np.testing.assert_array_equal(array_tensor(tensor_array(values)), values)
 
 
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 4, 3), (3, 0), (1, 2, 2)])
+def test_a_tensor_column_has_the_type_that_arrow_gives_it(shape: tuple[int, ...]) -> None:
+    values = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+
+    column = tensor_array(values)
+
+    column.validate(full=True)
+    # Rows of earlier versions, in shards and caches, are joined with new ones.
+    assert column.type == pa.fixed_shape_tensor(pa.uint8(), shape[1:], permutation=range(len(shape) - 1))
+    if 0 not in shape:
+        assert column.equals(pa.FixedShapeTensorArray.from_numpy_ndarray(values))
+    np.testing.assert_array_equal(array_tensor(column), values)
+
+
 def test_ragged_rows() -> None:
     column = ragged_array([np.array([1, 2], np.int32), np.array([], np.int32), np.array([3], np.int32)])
 
