@@ -1,7 +1,7 @@
 """Arrow columns made from their buffers.
 
 ``pyarrow.array`` first looks whether it was given something of pandas, and so imports pandas wherever that is
-installed.  For a task that handles one photograph that import, 0.3 s or more, would be most of its time.
+installed.  For a task that handles one photograph that would be nearly half of its CPU time.
 """
 
 from __future__ import annotations

@@ -146,7 +146,7 @@ class TestProviderInfo:
 
 
 # Pyarrow imports pandas, where it is installed, on the first conversion of Python objects, and its hundreds
-# of compute functions on the first take. Each costs more than the work on one photograph.
+# of compute functions on the first take. Together they cost more than the work on one photograph.
 WITHOUT = """
 import sys
 from pathlib import Path
