@@ -9,6 +9,7 @@ import argparse
 import random
 import shutil
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,9 +21,10 @@ from benchmarks.latency.configurations import CONFIGURATIONS
 from benchmarks.latency.figures import Sample, checks, results, tables
 from benchmarks.latency_systems import systems
 from benchmarks.machine import surroundings
-from benchmarks.paths import CACHE
+from benchmarks.paths import CACHE, RESULTS, TRIES
 
 _UPLOADS = 30
+_PACKAGES = ("apache-airflow-core", "apache-airflow-providers-standard", "asyncpg", "psycopg2-binary")
 _BLOCKS = 2
 _SEED = 4
 
@@ -73,6 +75,15 @@ def _announce(console: Console, sample: Sample, remark: str) -> None:
     console.print(f"{sample.label}: {sample.to_first_task_s:.2f} s{results}{remark}", highlight=False)
 
 
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in _PACKAGES}
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    whole = len(options.systems) == len(systems()) and len(options.configurations) == len(CONFIGURATIONS)
+    return RESULTS if whole and options.uploads >= _UPLOADS else TRIES
+
+
 def main() -> None:
     """Run the benchmark."""
     known = systems()
@@ -87,13 +98,14 @@ def main() -> None:
     values: dict[str, Any] = {
         **before,
         "warning": warning,
+        "airflow_versions": _versions(),
         "database": options.database,
         "configurations": {name: CONFIGURATIONS[name] for name in options.configurations},
         "seed": options.seed,
         **figures,
         "uploads": [sample.to_dict() for sample in samples],
     }
-    conclude("latency", values, tables(samples, figures), checks(figures, known.values()))
+    conclude("latency", values, tables(samples, figures), checks(figures, known.values()), _folder(options))
 
 
 if __name__ == "__main__":

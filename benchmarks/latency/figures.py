@@ -10,9 +10,10 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks.checks import Check, table
+from benchmarks.latency.configurations import LOW_LATENCY
 from benchmarks.latency_systems.base import System
 
-TARGETS_HOLD_WITH = "low-latency"
+TARGETS_HOLD_WITH = LOW_LATENCY
 
 
 @dataclass(frozen=True)
