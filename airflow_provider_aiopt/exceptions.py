@@ -7,7 +7,8 @@
     ├── MissingExtraError (ImportError)        an optional dependency is not installed
     ├── SourceError (OSError)                  the source cannot be listed or reached at all
     ├── StorageError (OSError)                 the workspace or the sink cannot be read or written
-    │   └── StorageFullError                   ... because there is no room left
+    │   ├── StorageFullError                   ... because there is no room left
+    │   └── ExclusiveCreateError               ... because it cannot create a file only where there is none
     ├── ShardError (ValueError)                a shard reference, manifest or shard file is unusable
     ├── AccountingError (RuntimeError)         records in != results + quarantined: a bug, never ignored
     ├── TooManyBadRecordsError (RuntimeError)  more records are bad than ``max_bad_fraction`` allows
@@ -15,6 +16,7 @@
     ├── ProcessStartError (RuntimeError)       a process for preprocessing ends or hangs before it is ready
     ├── TransformError (TypeError)             a custom transform does not keep to its protocol
     ├── PreprocessAccuracyError (ValueError)   fast preprocessing changes too many of the model's answers
+    ├── UploadRecordError (ValueError)         an event, manifest or state file holds no upload
     ├── ReportError (ValueError)               a stage or run report is missing or unreadable
     ├── AirflowApiError (RuntimeError)         Airflow's public API refused or did not answer
     ├── ConfigurationError (ValueError)        an ``[aiopt]`` option or a profile's name is wrong
@@ -30,6 +32,7 @@
     │   └── ModelAccuracyError (ValueError)    an optimised model fails its accuracy gate
     └── RecordError (ValueError)               one record is bad: it is quarantined, the run goes on
         ├── RecordReadError                    it vanished, or may not be read
+        ├── UploadChangedError                 it was replaced by a newer upload
         ├── EmptyRecordError                   it holds no bytes
         ├── RecordTooLargeError                it exceeds a size limit
         ├── PathEscapeError                    it leads out of the source's root
@@ -99,6 +102,12 @@ class StorageFullError(StorageError):
     """There is no room left where shards or results are written."""
 
 
+class ExclusiveCreateError(StorageError):
+    """Storage cannot create a file only where there is none, by which uploads are claimed."""
+
+    retryable = False
+
+
 class ShardError(AioptError, ValueError):
     """A shard reference, manifest or shard file is unusable."""
 
@@ -131,6 +140,12 @@ class TransformError(AioptError, TypeError):
 
 class PreprocessAccuracyError(AioptError, ValueError):
     """Fast preprocessing changes more of the model's answers than is allowed."""
+
+    retryable = False
+
+
+class UploadRecordError(AioptError, ValueError):
+    """What should be an upload, in an event, a manifest or a state file, is none."""
 
     retryable = False
 
@@ -207,6 +222,10 @@ class RecordError(AioptError, ValueError):
 
 class RecordReadError(RecordError):
     """The record vanished after listing, or may not be read."""
+
+
+class UploadChangedError(RecordError):
+    """The object was replaced after this upload of it was seen; its new version is an upload of its own."""
 
 
 class EmptyRecordError(RecordError):

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Protocol, cast
 
+from airflow_provider_aiopt.data.versions import version_of
 from airflow_provider_aiopt.exceptions import AioptError, StorageError, StorageFullError
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -148,14 +149,22 @@ class Folder:
 
     def names(self) -> list[str]:
         """Return the names of the folder's files, sorted; none where the folder does not exist."""
-        with storage_errors("list", self.uri, faults=self._faults):
+        return [name for name in self._list("file") if not name.endswith(".tmp")]
+
+    def folders(self) -> list[str]:
+        """Return the names of the folder's sub-folders, sorted; none where the folder does not exist."""
+        return self._list("directory")
+
+    def find(self, name: str) -> bytes | None:
+        """Return the content of the file *name*, or None where there is none.
+
+        :raises StorageError: if it cannot be read
+        """
+        with storage_errors("read", self.uri_of(name), faults=self._faults):
             try:
-                self.filesystem.invalidate_cache(self.path)
-                entries = self.filesystem.ls(self.path, detail=True)
+                return bytes(self.filesystem.cat_file(self._path_of(name)))
             except FileNotFoundError:
-                return []
-        files = (str(entry["name"]) for entry in entries if entry["type"] == "file")
-        return sorted(name.rsplit("/", 1)[-1] for name in files if not name.endswith(".tmp"))
+                return None
 
     def read(self, name: str) -> bytes:
         """Return the content of the file *name*.
@@ -176,8 +185,7 @@ class Folder:
                 info = self.filesystem.info(self._path_of(name))
             except FileNotFoundError:
                 return None
-        keys = ("ETag", "etag", "md5Hash", "version_id", "LastModified", "updated", "mtime", "created")
-        return next((str(info[key]) for key in keys if info.get(key)), "")
+        return version_of(info)
 
     def download(self, name: str, target: Path) -> None:
         """Copy the file *name* to this machine; *target* appears whole, whoever else downloads it.
@@ -226,6 +234,16 @@ class Folder:
         """Remove the file *name* if it is there."""
         with storage_errors("remove", self.uri_of(name), faults=self._faults), suppress(FileNotFoundError):
             self.filesystem.rm_file(self._path_of(name))
+
+    def _list(self, kind: str) -> list[str]:
+        with storage_errors("list", self.uri, faults=self._faults):
+            try:
+                self.filesystem.invalidate_cache(self.path)
+                entries = self.filesystem.ls(self.path, detail=True)
+            except FileNotFoundError:
+                return []
+        found = (str(entry["name"]).rstrip("/") for entry in entries if entry["type"] == kind)
+        return sorted(name.rsplit("/", 1)[-1] for name in found)
 
     @property
     def _faults(self) -> type[Exception]:

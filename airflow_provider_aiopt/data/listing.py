@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from airflow_provider_aiopt.data.folder import FileSystemResolver, resolve_filesystem, storage_errors
 from airflow_provider_aiopt.data.records import printable
 from airflow_provider_aiopt.data.retry import RemoteCalls
+from airflow_provider_aiopt.data.versions import version_of
 from airflow_provider_aiopt.exceptions import SourceError, StorageError
 from airflow_provider_aiopt.spec.source import SourceSpec
 
@@ -119,6 +120,14 @@ def open_root(spec: SourceSpec, path: str, *, resolver: FileSystemResolver = res
     return _root(filesystem, path, is_local, RemoteCalls(spec))
 
 
+def folder_root(filesystem: Any, path: str, calls: RemoteCalls) -> Root:
+    """Return the root for the folder *path* of a file system.
+
+    :param calls: how a remote file system is called
+    """
+    return _root(filesystem, path.rstrip("/"), _is_local(filesystem), calls)
+
+
 def _resolve(spec: SourceSpec, resolver: FileSystemResolver) -> tuple[Any, str, bool]:
     try:
         filesystem, path = resolver(
@@ -126,18 +135,16 @@ def _resolve(spec: SourceSpec, resolver: FileSystemResolver) -> tuple[Any, str, 
         )
     except StorageError as error:
         raise SourceError(str(error)) from error
+    return filesystem, path, _is_local(filesystem)
+
+
+def _is_local(filesystem: Any) -> bool:
     protocol = filesystem.protocol
-    return filesystem, path, "file" in ((protocol,) if isinstance(protocol, str) else protocol)
+    return "file" in ((protocol,) if isinstance(protocol, str) else protocol)
 
 
 def _root(filesystem: Any, path: str, is_local: bool, calls: RemoteCalls) -> Root:
     return Root(filesystem, path, filesystem.unstrip_protocol(path).rstrip("/"), is_local, calls)
-
-
-def version_of(info: Mapping[str, Any]) -> str:
-    """Return what changes when a remote file does, of what its file system tells of it; may be empty."""
-    keys = ("ETag", "etag", "md5Hash", "version_id", "LastModified", "updated", "mtime", "created")
-    return next((str(info[key]) for key in keys if info.get(key)), "")
 
 
 def _list_local(path: str, spec: SourceSpec) -> tuple[str, list[Entry]]:
@@ -149,7 +156,7 @@ def _list_local(path: str, spec: SourceSpec) -> tuple[str, list[Entry]]:
         return folder, [Entry(name, status.st_size, str(status.st_mtime_ns))]
     entries = []
     for name, item in _walk_local(path, "", recursive=spec.recursive):
-        if _matches(name, spec):
+        if matches(name, spec.pattern):
             entries.append(_local_entry(name, item))
     return path, entries
 
@@ -191,7 +198,7 @@ def _list_remote(filesystem: Any, path: str, spec: SourceSpec) -> tuple[str, lis
     for full, info in found.items():
         name = full[len(path) :].lstrip("/")
         hidden = any(part.startswith(".") for part in name.split("/"))
-        if info["type"] == "file" and not hidden and _matches(name, spec):
+        if info["type"] == "file" and not hidden and matches(name, spec.pattern):
             entries.append(_remote_entry(name, info))
     return path, entries
 
@@ -200,6 +207,10 @@ def _remote_entry(name: str, info: dict[str, Any]) -> Entry:
     return Entry(name, int(info.get("size") or 0), version_of(info))
 
 
-def _matches(name: str, spec: SourceSpec) -> bool:
+def matches(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a file matches one of *patterns*: by its path where the pattern has a ``/``, else by its name.
+
+    :param name: its path below the root
+    """
     base = name.rsplit("/", 1)[-1]
-    return any(fnmatch.fnmatchcase(name if "/" in pattern else base, pattern) for pattern in spec.pattern)
+    return any(fnmatch.fnmatchcase(name if "/" in pattern else base, pattern) for pattern in patterns)

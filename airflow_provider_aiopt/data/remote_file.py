@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_aiopt.data.listing import Entry, Root, version_of
+from airflow_provider_aiopt.data.listing import Entry, Root
+from airflow_provider_aiopt.data.versions import version_of
 from airflow_provider_aiopt.exceptions import SourceError
 
 if TYPE_CHECKING:

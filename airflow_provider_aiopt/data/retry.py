@@ -56,8 +56,13 @@ def is_transient(error: BaseException) -> bool:
         return False
     if isinstance(error, ConnectionError | TimeoutError):
         return True  # whatever status it came with: S3's own RequestTimeout has 400
-    statuses = [status for cause in _chain(error) if (status := _http_status(cause))]
-    return not statuses or statuses[0] in _PASSING_STATUSES or statuses[0] >= _SERVER_ERROR
+    status = http_status_of(error)
+    return status is None or status in _PASSING_STATUSES or status >= _SERVER_ERROR
+
+
+def http_status_of(error: BaseException) -> int | None:
+    """Return the HTTP status that *error*, or what it was raised from, carries; None without one."""
+    return next((status for cause in _chain(error) if (status := _http_status(cause))), None)
 
 
 def is_about_account(error: BaseException) -> bool:

@@ -1,0 +1,171 @@
+"""What a watch keeps on storage.
+
+::
+
+    <state>/<watch_id>/
+    ├── exclusive                            says that this storage creates files exclusively
+    ├── baseline.bin                         what was there when the location was first watched: 8 bytes each
+    ├── delivered/<uuid>.bin                 what is known to be claimed: 8 bytes each; only a shortcut
+    ├── claims/<consumer>/<kk>/<key>.json    who has an upload: the truth
+    ├── claims/<consumer>/pruned/<uuid>.bin  keys of claims that were pruned: 16 bytes each
+    ├── released/<key>-<digest>.json         claims that were given back
+    └── batches/<dag>/<run id>.json          runs that the direct route is about to create
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_aiopt.data.exclusive import check_exclusive, create_exclusively
+from airflow_provider_aiopt.data.folder import FileSystemResolver, Folder, resolve_filesystem
+from airflow_provider_aiopt.exceptions import SpecError, UploadRecordError
+from airflow_provider_aiopt.spec.uploads import UploadWatchSpec
+from airflow_provider_aiopt.uploads.claims import Claim, ClaimStore
+from airflow_provider_aiopt.uploads.keyfiles import KeyFiles
+from airflow_provider_aiopt.uploads.known import KnownVersions
+from airflow_provider_aiopt.uploads.records import Upload
+
+_BASELINE = "baseline.bin"
+_DIGEST_BYTES = 8
+_MERGED = 8  # more files than this are made one at the start
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A claim that was given back, so that its upload is offered again.
+
+    :param upload: the upload
+    :param consumer: whose claim it was
+    :param released_at: when, in seconds since the epoch
+    :param name: the file that says so
+    """
+
+    upload: Upload
+    consumer: str
+    released_at: float
+    name: str
+
+
+class UploadState:
+    """The state of one watch.
+
+    :param folder: the watch's folder
+    :param clock: seconds since the epoch
+    """
+
+    def __init__(self, folder: Folder, *, clock: Callable[[], float] = time.time) -> None:
+        self.folder = folder
+        self.claims = ClaimStore(folder, clock=clock)
+        self._delivered = KeyFiles(folder.child("delivered"), width=_DIGEST_BYTES)
+        self._released = folder.child("released")
+        self._clock = clock
+
+    @classmethod
+    def open(
+        cls,
+        state: str,
+        watch_id: str,
+        *,
+        storage_options: Mapping[str, Any] | None = None,
+        resolver: FileSystemResolver = resolve_filesystem,
+        clock: Callable[[], float] = time.time,
+    ) -> UploadState:
+        """Open the state of a watch; it need not exist yet.
+
+        :param state: folder or URL, as in ``UploadWatchSpec.state``
+        :param watch_id: the watch, ``UploadWatchSpec.watch_id``
+        :param storage_options: keyword arguments of the state's file system
+        :param resolver: how to find the file system
+        :param clock: seconds since the epoch
+        """
+        root = Folder.open(state, storage_options=storage_options, resolver=resolver)
+        return cls(root.child(watch_id), clock=clock)
+
+    def known(self) -> KnownVersions | None:
+        """Return what need not be offered, or None where the location was never watched before."""
+        baseline = self.folder.find(_BASELINE)
+        if baseline is None:
+            return None
+        if len(baseline) % _DIGEST_BYTES:
+            raise UploadRecordError(
+                f"{self.folder.uri_of(_BASELINE)} has {len(baseline)} bytes, not a multiple of "
+                f"{_DIGEST_BYTES}: it was damaged. Remove it to begin with what is there now"
+            )
+        parts = self._delivered.parts()
+        if len(parts) > _MERGED:
+            self._delivered.merge()
+        return KnownVersions([baseline, *parts])
+
+    def begin(self, digests: Iterable[int]) -> bool:
+        """Keep what was there when the location was first watched.
+
+        :returns: whether it was kept; of several processes at once the first one's counts
+        """
+        check_exclusive(self.folder)
+        content = b"".join(digest.to_bytes(_DIGEST_BYTES, "big") for digest in sorted(digests))
+        return create_exclusively(self.folder, _BASELINE, content)
+
+    def deliver(self, digests: Collection[int]) -> None:
+        """Keep that uploads are claimed."""
+        self._delivered.add(digest.to_bytes(_DIGEST_BYTES, "big") for digest in digests)
+
+    def release(self, claim: Claim) -> None:
+        """Give a claim back: its upload is offered again, and the consumer may claim it."""
+        upload = Upload(claim.uri, claim.size, claim.version, self._clock())
+        digest = hashlib.blake2b(claim.consumer.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        values = {"consumer": claim.consumer, "released_at": self._clock(), "upload": upload.to_dict()}
+        # First: what falls out between the two is claimed still, and releasing it again helps.
+        self._released.write(f"{claim.key}-{digest}.json", json.dumps(values).encode("ascii"))
+        self.claims.remove(claim)
+
+    def releases(self) -> list[Release]:
+        """Return what was given back and not claimed again."""
+        found = []
+        for name in self._released.names():
+            content = self._released.find(name)
+            release = _release(content, self._released.uri_of(name), name) if content else None
+            if release is None:
+                continue
+            claim = self.claims.owner(release.upload.key, release.consumer)
+            if claim is None:
+                found.append(release)
+            elif claim.claimed_at >= release.released_at:
+                self._released.remove(name)
+        return found
+
+
+def open_state(
+    spec: UploadWatchSpec,
+    *,
+    default: str | None = None,
+    resolver: FileSystemResolver = resolve_filesystem,
+    clock: Callable[[], float] = time.time,
+) -> UploadState:
+    """Open the state that *spec* names.
+
+    :param default: folder or URL of the state where *spec* names none, ``[aiopt] uploads_dir``
+    :raises SpecError: if neither does
+    """
+    state = spec.state or default
+    if not state:
+        raise SpecError(
+            f"The watch of {spec.uri} has nowhere to keep its claims: set state, or [aiopt] uploads_dir"
+        )
+    return UploadState.open(
+        state, spec.watch_id, storage_options=spec.state_storage_options, resolver=resolver, clock=clock
+    )
+
+
+def _release(content: bytes, origin: str, name: str) -> Release:
+    try:
+        values = json.loads(content)
+        return Release(Upload.from_dict(values["upload"]), values["consumer"], values["released_at"], name)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UploadRecordError(
+            f"{origin} is no release of this version: {error}. Remove the file"
+        ) from error
