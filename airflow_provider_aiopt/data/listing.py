@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_aiopt.data.folder import FileSystemResolver, resolve_filesystem, storage_errors
+from airflow_provider_aiopt.data.folder import FileSystemResolver, Folder, resolve_filesystem, storage_errors
 from airflow_provider_aiopt.data.records import printable
 from airflow_provider_aiopt.data.retry import RemoteCalls
+from airflow_provider_aiopt.data.uploads import Upload, from_jsonl
 from airflow_provider_aiopt.data.versions import version_of
 from airflow_provider_aiopt.exceptions import SourceError, StorageError
 from airflow_provider_aiopt.spec.source import SourceSpec
@@ -25,11 +26,13 @@ class Entry:
     :param name: its path below the source's root; bytes that are no UTF-8 are kept as surrogate escapes
     :param size: its size in bytes, 0 where only opening it would tell
     :param version: what changes when its content does: an etag, or else the modification time
+    :param is_pinned: whether no other version may be read in its place
     """
 
     name: str
     size: int
     version: str
+    is_pinned: bool = False
 
     @property
     def printable_name(self) -> str:
@@ -91,6 +94,9 @@ def list_source(
     filesystem, path, is_local = _resolve(spec, resolver)
     calls = calls or RemoteCalls(spec)
     path = path.rstrip("/")
+    if spec.manifest is not None:
+        root = _root(filesystem, path, is_local, calls)
+        return root, _manifest_entries(spec, spec.manifest, root, resolver)
     try:
         with storage_errors("list", spec.uri, faults=OSError if is_local else Exception):
             if is_local:
@@ -118,6 +124,42 @@ def open_root(spec: SourceSpec, path: str, *, resolver: FileSystemResolver = res
     """
     filesystem, _, is_local = _resolve(spec, resolver)
     return _root(filesystem, path, is_local, RemoteCalls(spec))
+
+
+def _manifest_entries(
+    spec: SourceSpec, manifest: str, root: Root, resolver: FileSystemResolver
+) -> list[Entry]:
+    """Return what the manifest lists, in the order of the names.
+
+    :raises SourceError: if it cannot be read, is empty or lists what is not below the root
+    :raises UploadRecordError: if a line of it is no upload
+    """
+    address, _, name = manifest.rpartition("/")
+    scheme, own_scheme = (uri.partition("://")[0] if "://" in uri else "file" for uri in (manifest, spec.uri))
+    options = spec.storage_options if scheme == own_scheme else {}
+    try:
+        folder = Folder.open(address or "/", storage_options=options, resolver=resolver)
+        content = root.calls.again(lambda: folder.read(name))
+    except StorageError as error:
+        raise SourceError(
+            f"The manifest of uploads cannot be read: {error}. Check source.manifest"
+        ) from error
+    entries = {_pinned(upload, root, manifest) for upload in from_jsonl(content, manifest)}
+    if not entries and not spec.allow_empty:
+        raise SourceError(
+            f"The manifest {manifest} lists no upload. Set source.allow_empty to accept an empty run"
+        )
+    return sorted(entries, key=lambda entry: (entry.name, entry.version))
+
+
+def _pinned(upload: Upload, root: Root, manifest: str) -> Entry:
+    name = upload.uri.removeprefix(f"{root.uri}/")
+    if name == upload.uri or not name or ".." in name.split("/"):
+        raise SourceError(
+            f"The manifest {manifest} lists {upload.uri}, which is not below source.uri, {root.uri}. Name "
+            "the watched folder as source.uri"
+        )
+    return Entry(name, upload.size, upload.version, is_pinned=True)
 
 
 def folder_root(filesystem: Any, path: str, calls: RemoteCalls) -> Root:

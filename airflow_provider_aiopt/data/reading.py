@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from airflow_provider_aiopt.data.folder import reason_of
 from airflow_provider_aiopt.data.listing import Entry, Root
 from airflow_provider_aiopt.data.retry import is_about_account
+from airflow_provider_aiopt.data.versions import local_version, remote_version
 from airflow_provider_aiopt.exceptions import (
     AioptError,
     EmptyRecordError,
@@ -18,6 +19,7 @@ from airflow_provider_aiopt.exceptions import (
     RecordReadError,
     RecordTooLargeError,
     SourceError,
+    UploadChangedError,
 )
 
 
@@ -29,6 +31,7 @@ def read_entry(root: Root, entry: Entry, *, max_bytes: int) -> bytes:
     :raises RecordReadError: if it is gone, may not be read or is no regular file
     :raises EmptyRecordError: if it holds no bytes
     :raises RecordTooLargeError: if it is longer than *max_bytes*
+    :raises UploadChangedError: if it is pinned to a version that is not there any more
     :raises SourceError: if a remote file system does not answer: no fault of the record
     """
     content = _reader(root)(root, entry, max_bytes)
@@ -44,6 +47,7 @@ def open_local(root: Root, entry: Entry) -> int:
 
     :raises PathEscapeError: if a symbolic link leads out of the root
     :raises RecordReadError: if it is gone, may not be read or is no regular file
+    :raises UploadChangedError: if it is pinned to a version that is not there any more
     """
     return _open_checked(root, entry)[0]
 
@@ -57,10 +61,12 @@ def _open_checked(root: Root, entry: Entry) -> tuple[int, int]:
     except OSError as error:
         raise _unreadable(error) from error
     try:
-        return descriptor, _check_local(root, path, descriptor)
+        size = _check_local(root, path, descriptor)
+        _check_local_version(entry, descriptor)
     except BaseException:
         os.close(descriptor)
         raise
+    return descriptor, size
 
 
 def _reader(root: Root) -> Callable[[Root, Entry, int], bytes]:
@@ -77,6 +83,7 @@ def _read_local(root: Root, entry: Entry, max_bytes: int) -> bytes:
         while remaining > 0 and (chunk := os.read(descriptor, min(remaining, size + 1))):
             chunks.append(chunk)
             remaining -= len(chunk)
+        _check_local_version(entry, descriptor)  # again: it may have been written while it was read
     except OSError as error:
         raise _unreadable(error) from error
     finally:
@@ -108,7 +115,35 @@ def _read_remote(root: Root, entry: Entry, max_bytes: int) -> bytes:
     if entry.size > max_bytes:
         raise _too_large(str(entry.size), max_bytes)
     with remote_errors(root, entry):
-        return root.calls.cat_file(root.filesystem, root.path_of(entry))
+        _check_remote_version(root, entry)  # first: what took its place may be of any size
+        content = root.calls.cat_file(root.filesystem, root.path_of(entry))
+        _check_remote_version(root, entry)  # what was read is what was there before and after
+        return content
+
+
+def check_version(entry: Entry, found: str) -> None:
+    """Make sure that a pinned file is of its version.
+
+    :param found: the version that is there
+    :raises UploadChangedError: if it is another one
+    """
+    if entry.is_pinned and found != entry.version:
+        raise UploadChangedError(
+            f"The object was replaced after it was seen: the upload is of version {entry.version}, found "
+            f"{found}. The newer version is an upload of its own"
+        )
+
+
+def _check_local_version(entry: Entry, descriptor: int) -> None:
+    if entry.is_pinned:
+        check_version(entry, local_version(os.fstat(descriptor)))
+
+
+def _check_remote_version(root: Root, entry: Entry) -> None:
+    if entry.is_pinned:
+        path = root.path_of(entry)
+        root.filesystem.invalidate_cache(path)
+        check_version(entry, remote_version(root.calls.read(lambda: root.filesystem.info(path))))
 
 
 @contextmanager

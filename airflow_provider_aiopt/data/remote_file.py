@@ -6,7 +6,8 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_aiopt.data.listing import Entry, Root
-from airflow_provider_aiopt.data.versions import version_of
+from airflow_provider_aiopt.data.reading import check_version
+from airflow_provider_aiopt.data.versions import remote_version, version_of
 from airflow_provider_aiopt.exceptions import SourceError
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class RemoteFile(io.RawIOBase):
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Read at the position.
 
+        :raises UploadChangedError: if the file is pinned to a version that is not there any more
         :raises SourceError: if the file was changed since it was first opened
         :raises Exception: whatever the driver raises at the last attempt
         """
@@ -89,7 +91,9 @@ class RemoteFile(io.RawIOBase):
 
     def _open(self) -> Any:
         stream = self._root.filesystem.open(self._root.path_of(self._entry), "rb", **self._options)
-        version = version_of(getattr(stream, "details", None) or {})
+        details = getattr(stream, "details", None) or {}
+        check_version(self._entry, remote_version(details))
+        version = version_of(details)
         if self._version not in (None, version):
             raise SourceError(
                 f"{self._root.uri_of(self._entry)} was changed while it was read. Clear the task to list the "

@@ -20,7 +20,14 @@ from airflow_provider_aiopt.spec.source import PYTHON_SCHEME
 SpecLike: TypeAlias = "PipelineSpec | Mapping[str, Any] | str | os.PathLike[str]"
 """A spec, its plain values, or the path of a YAML or JSON file that holds them."""
 
-_PATHS = (("source", "uri"), ("model", "uri"), ("model", "labels"), ("sink", "uri"), ("cache", "uri"))
+_PATHS = (
+    ("source", "uri"),
+    ("source", "manifest"),
+    ("model", "uri"),
+    ("model", "labels"),
+    ("sink", "uri"),
+    ("cache", "uri"),
+)
 
 
 def load_spec(value: SpecLike, *, overrides: Mapping[str, Any] | None = None) -> PipelineSpec:

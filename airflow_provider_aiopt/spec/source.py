@@ -20,6 +20,7 @@ _HOW_TO_REACH = {
     "max_backoff_s",
     "read_timeout_s",
     "list_timeout_s",
+    "manifest",  # what it says is what counts, and part of each record's own identity
 }
 
 
@@ -33,6 +34,10 @@ class SourceSpec(SpecModel):
     :param pattern: glob pattern or patterns; one with a ``/`` is matched against the path below *uri*, else
         against the file name alone.  Hidden files never match.
     :param recursive: whether to descend into sub-folders
+    :param manifest: path or URL of a JSON Lines file of uploads, each with ``uri``, ``size`` and ``version``:
+        they are read in the place of what the folder *uri* holds, below which all of them must lie; *pattern*
+        and *recursive* do not apply.  An object that is no longer of its version is quarantined.  Read with
+        *storage_options* where it lies in the same kind of storage as *uri*
     :param arguments: for the format ``python``, keyword arguments of the callable; a retry keeps results as
         long as these stay the same, so name the data's version here if it can change
     :param columns: for the row formats, the columns that make up a record; for ``python`` the keys of
@@ -56,6 +61,7 @@ class SourceSpec(SpecModel):
     format: Literal["files", "csv", "jsonl", "parquet", "python"] = "files"
     pattern: Patterns = ("*",)
     recursive: bool = False
+    manifest: str | None = None
     arguments: dict[str, JsonValue] = Field(default_factory=dict)
     columns: tuple[str, ...] = ()
     id_column: str | None = None
@@ -71,7 +77,10 @@ class SourceSpec(SpecModel):
 
     def identity(self) -> str:
         """Return, as text, all that decides which records there are and how they are read."""
-        return json.dumps(self.model_dump(mode="json", exclude=_HOW_TO_REACH), sort_keys=True)
+        values = self.model_dump(mode="json", exclude=_HOW_TO_REACH)
+        if self.manifest is not None:
+            values["pinned"] = True
+        return json.dumps(values, sort_keys=True)
 
     @model_validator(mode="after")
     def _columns_belong_to_rows(self) -> Self:
@@ -90,6 +99,10 @@ class SourceSpec(SpecModel):
             raise ValueError(
                 f"uri {self.uri!r} does not fit format {self.format!r}: format 'python' takes the path of a "
                 f"callable as '{PYTHON_SCHEME}my_package.datasets.photos', and no other format does"
+            )
+        if self.manifest and self.format == "python":
+            raise ValueError(
+                "manifest lists files, which the format 'python' has none of: leave one of them out"
             )
         if self.arguments and self.format != "python":
             raise ValueError(f"arguments belong to the format 'python'; the format is {self.format!r}")

@@ -25,8 +25,8 @@ class UploadWatchSpec(SpecModel):
     :param recursive: whether to descend into sub-folders
     :param min_age_s: seconds for which a version must have been seen before it is offered
     :param settle_s: seconds for which a version must not have changed before it is offered; by default a
-        local file is offered as soon as nobody on this machine has it open for writing, or after one second where
-        that cannot be told, and an object at once, since objects appear whole
+        local file is offered as soon as nobody on this machine has it open for writing, or after one second
+        where that cannot be told, and an object at once, since objects appear whole
     :param poll_interval_s: seconds between listings of remote storage; a listing that is expensive is made
         less often
     :param rescan_s: seconds between scans of a local folder for what file-system events did not tell; a

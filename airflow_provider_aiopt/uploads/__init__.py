@@ -1,13 +1,30 @@
 """Uploads: new objects of a folder or bucket, each offered until a run has claimed it, and claimed once.
 
-What others build on, and where it is:
-
-* :class:`~airflow_provider_aiopt.uploads.records.Upload`: one version of one object
-* :class:`~airflow_provider_aiopt.spec.uploads.UploadWatchSpec`: what to watch and how to offer it
-* :func:`~airflow_provider_aiopt.uploads.watching.watch`: an asynchronous iterator of lists of uploads
-* :class:`~airflow_provider_aiopt.uploads.claims.ClaimStore`: ``open(state, watch_id)`` and
-  ``claim(uploads, consumer, run_id)``, which returns what the run has and what others have
-* :class:`~airflow_provider_aiopt.uploads.batches.BatchStore`: runs that the direct route will create
-
 ``docs/events.md`` tells how it works and why.
 """
+
+from airflow_provider_aiopt.data.uploads import Upload, from_jsonl, run_id_for, to_jsonl
+from airflow_provider_aiopt.spec.uploads import UploadWatchSpec, load_watch_spec
+from airflow_provider_aiopt.uploads.batches import Batch, BatchStore
+from airflow_provider_aiopt.uploads.claims import Claim, Claimed, ClaimStore
+from airflow_provider_aiopt.uploads.clocks import Clocks
+from airflow_provider_aiopt.uploads.state import UploadState, open_state
+from airflow_provider_aiopt.uploads.watching import watch
+
+__all__ = [
+    "Batch",
+    "BatchStore",
+    "Claim",
+    "ClaimStore",
+    "Claimed",
+    "Clocks",
+    "Upload",
+    "UploadState",
+    "UploadWatchSpec",
+    "from_jsonl",
+    "load_watch_spec",
+    "open_state",
+    "run_id_for",
+    "to_jsonl",
+    "watch",
+]

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from airflow_provider_aiopt.data.folder import Folder
+from airflow_provider_aiopt.data.uploads import Upload, run_id_for
 from airflow_provider_aiopt.exceptions import UploadRecordError
 from airflow_provider_aiopt.uploads.claims import consumer_folder
-from airflow_provider_aiopt.uploads.records import Upload, run_id_for
 
 _SUFFIX = ".json"
 

@@ -16,9 +16,9 @@ from urllib.parse import quote, unquote
 
 from airflow_provider_aiopt.data.exclusive import check_exclusive, create_exclusively, sync_folder
 from airflow_provider_aiopt.data.folder import FileSystemResolver, Folder, resolve_filesystem
+from airflow_provider_aiopt.data.uploads import Upload
 from airflow_provider_aiopt.exceptions import UploadRecordError
 from airflow_provider_aiopt.uploads.keyfiles import KeyFiles
-from airflow_provider_aiopt.uploads.records import Upload
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
+from airflow_provider_aiopt.data.uploads import Upload
 from airflow_provider_aiopt.spec.uploads import UploadWatchSpec
 from airflow_provider_aiopt.uploads.known import KnownVersions, digest_of
 from airflow_provider_aiopt.uploads.offers import MicroBatcher, Offer, Offers
-from airflow_provider_aiopt.uploads.records import Upload
 from airflow_provider_aiopt.uploads.settling import Settling, Sighting
 
 _LOCAL_SETTLE_S = 1.0

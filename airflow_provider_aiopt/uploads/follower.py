@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Sequence
 
 from airflow_provider_aiopt.data.folder import reason_of
+from airflow_provider_aiopt.data.uploads import Upload
 from airflow_provider_aiopt.exceptions import AioptError, StorageError
 from airflow_provider_aiopt.spec.uploads import UploadWatchSpec
 from airflow_provider_aiopt.uploads.clocks import Clocks
@@ -15,7 +16,6 @@ from airflow_provider_aiopt.uploads.detector import Detector
 from airflow_provider_aiopt.uploads.known import KnownVersions, digest_of
 from airflow_provider_aiopt.uploads.local import LocalLocation
 from airflow_provider_aiopt.uploads.offers import Offer
-from airflow_provider_aiopt.uploads.records import Upload
 from airflow_provider_aiopt.uploads.remote import RemoteLocation
 from airflow_provider_aiopt.uploads.scan import Scan, interval_after
 from airflow_provider_aiopt.uploads.settling import Sighting

@@ -8,11 +8,11 @@ import stat
 from collections.abc import Iterable, Iterator
 
 from airflow_provider_aiopt.data.listing import Root, matches
+from airflow_provider_aiopt.data.uploads import upload_key
 from airflow_provider_aiopt.data.versions import local_version
 from airflow_provider_aiopt.spec.uploads import UploadWatchSpec
 from airflow_provider_aiopt.uploads.ignoring import is_ignored, is_ignored_folder
 from airflow_provider_aiopt.uploads.leases import is_closed
-from airflow_provider_aiopt.uploads.records import upload_key
 from airflow_provider_aiopt.uploads.settling import Sighting
 
 log = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from airflow_provider_aiopt.data.uploads import Upload
 from airflow_provider_aiopt.spec.uploads import MAX_REOFFER_S
-from airflow_provider_aiopt.uploads.records import Upload
 
 _FIRST_LOOK_S = 5.0
 _LONGEST_LOOK_S = 60.0

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 from airflow_provider_aiopt.data.listing import Root, matches
 from airflow_provider_aiopt.data.retry import within
+from airflow_provider_aiopt.data.uploads import upload_key
 from airflow_provider_aiopt.data.versions import remote_version
 from airflow_provider_aiopt.spec.uploads import UploadWatchSpec
 from airflow_provider_aiopt.uploads.ignoring import is_ignored
-from airflow_provider_aiopt.uploads.records import upload_key
 from airflow_provider_aiopt.uploads.settling import Sighting
 
 _CHUNK = 2000

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from airflow_provider_aiopt.uploads.records import Upload
+from airflow_provider_aiopt.data.uploads import Upload
 
 _FIRST_LOOK_S = 0.05
 _LONGEST_LOOK_S = 0.5

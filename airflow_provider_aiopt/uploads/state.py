@@ -23,12 +23,12 @@ from typing import Any
 
 from airflow_provider_aiopt.data.exclusive import check_exclusive, create_exclusively
 from airflow_provider_aiopt.data.folder import FileSystemResolver, Folder, resolve_filesystem
+from airflow_provider_aiopt.data.uploads import Upload
 from airflow_provider_aiopt.exceptions import SpecError, UploadRecordError
 from airflow_provider_aiopt.spec.uploads import UploadWatchSpec
 from airflow_provider_aiopt.uploads.claims import Claim, ClaimStore
 from airflow_provider_aiopt.uploads.keyfiles import KeyFiles
 from airflow_provider_aiopt.uploads.known import KnownVersions
-from airflow_provider_aiopt.uploads.records import Upload
 
 _BASELINE = "baseline.bin"
 _DIGEST_BYTES = 8

@@ -9,13 +9,13 @@ from contextlib import suppress
 from airflow_provider_aiopt.data.folder import FileSystemResolver, resolve_filesystem
 from airflow_provider_aiopt.data.listing import folder_root
 from airflow_provider_aiopt.data.retry import RemoteCalls
+from airflow_provider_aiopt.data.uploads import Upload
 from airflow_provider_aiopt.spec.source import SourceSpec
 from airflow_provider_aiopt.spec.uploads import UploadWatchSpec
 from airflow_provider_aiopt.uploads.clocks import Clocks
 from airflow_provider_aiopt.uploads.events import FolderEvents
 from airflow_provider_aiopt.uploads.follower import Follower
 from airflow_provider_aiopt.uploads.local import LocalLocation
-from airflow_provider_aiopt.uploads.records import Upload
 from airflow_provider_aiopt.uploads.remote import RemoteLocation
 from airflow_provider_aiopt.uploads.state import UploadState, open_state
 
