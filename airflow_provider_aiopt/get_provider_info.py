@@ -33,6 +33,13 @@ CONFIG: dict[str, Any] = {
                 "Folder in which templates look for models made with ``aiopt model export``.",
                 "{AIRFLOW_HOME}/models",
             ),
+            "uploads_dir": _option(
+                "Folder or object-store prefix where watched locations keep what was claimed. The triggerer "
+                "and all workers must reach it under the same name; of object stores it takes S3, Google "
+                "Cloud Storage and Azure Data Lake. Empty: ``uploads`` below ``work_dir``.",
+                "",
+                example="s3://bucket/aiopt/uploads",
+            ),
             "allowed_callables": _option(
                 "Dotted paths of packages, modules or callables that a pipeline spec may name, with all that "
                 "lies below them, separated by commas. Empty: none. What is listed here runs in the tasks.",

@@ -62,13 +62,15 @@ def _arg(argument: Argument) -> Arg:
 
 def _run(command: Command, arguments: argparse.Namespace) -> int:
     """Run a command as this Airflow's own: with its work folder, its connections and its configuration."""
-    from airflow_provider_aiopt.airflow.config import AirflowConfiguration, option
+    from airflow_provider_aiopt.airflow.config import AirflowConfiguration, option, uploads_dir
     from airflow_provider_aiopt.airflow.filesystems import resolve_with_connection
     from airflow_provider_aiopt.cli.exit_codes import guarded
 
     _reserve_stdout()
     if getattr(arguments, "work_dir", "") is None:
         arguments.work_dir = option("work_dir")
+    if getattr(arguments, "uploads_dir", "") is None:
+        arguments.uploads_dir = uploads_dir()
     if getattr(arguments, "allow_callables", ()) is None:
         arguments.allow_callables = [option("allowed_callables")]
     arguments.resolver = resolve_with_connection

@@ -21,6 +21,11 @@ def option(name: str) -> str:
     return str(configuration().get(SECTION, name))
 
 
+def uploads_dir() -> str:
+    """Return where the claims on uploads are kept: ``[aiopt] uploads_dir``, else below ``work_dir``."""
+    return option("uploads_dir") or f"{option('work_dir').rstrip('/')}/uploads"
+
+
 def int_option(name: str) -> int:
     """Return an option of the section ``[aiopt]`` that is a whole number."""
     return int(configuration().getint(SECTION, name))

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from airflow_provider_aiopt import __version__
-from airflow_provider_aiopt.cli import doctor, model, preprocess, profile, report, run, setup, spec
+from airflow_provider_aiopt.cli import doctor, model, preprocess, profile, report, run, setup, spec, uploads
 from airflow_provider_aiopt.cli.command import Command, CommandGroup, add_to_parser
 from airflow_provider_aiopt.cli.exit_codes import guarded
 
@@ -19,6 +19,7 @@ COMMANDS: tuple[Command | CommandGroup, ...] = (
     setup.COMMAND,
     doctor.COMMAND,
     profile.GROUP,
+    uploads.GROUP,
 )
 """Every command; ``airflow aiopt`` offers the same."""
 

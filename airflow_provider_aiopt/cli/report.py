@@ -63,11 +63,11 @@ def _load(arguments: argparse.Namespace) -> RunReport:
 def _workspace(run: str, work_dir: str | None) -> str:
     if "://" in run or Path(run).is_dir():
         return run.rstrip("/")
-    base = work_dir or os.environ.get("AIRFLOW__AIOPT__WORK_DIR") or _default_work_dir()
+    base = work_dir or os.environ.get("AIRFLOW__AIOPT__WORK_DIR") or default_work_dir()
     return f"{base.rstrip('/')}/{run.strip('/')}"
 
 
-def _default_work_dir() -> str:
+def default_work_dir() -> str:
     """Return the default of ``[aiopt] work_dir``."""
     home = os.environ.get("AIRFLOW_HOME", "~/airflow")
     return str(Path(home).expanduser() / "aiopt")

@@ -159,13 +159,16 @@ class ClaimStore:
             found = _in_threads(partial(self._read, folder, consumer=consumer), keys)
             yield from (claim for claim in found if claim is not None)
 
-    def remove(self, claim: Claim) -> None:
-        """Remove a claim: the upload may be claimed again."""
-        self._shelf(claim.consumer, claim.key).remove(_name(claim.key))
+    def remove(self, claims: Iterable[Claim]) -> None:
+        """Remove claims: unless their keys were pruned, the uploads may be claimed again."""
+        _in_threads(self._remove, claims)
 
     def pruned(self, consumer: str) -> KeyFiles:
         """Return the keys of claims that were pruned."""
         return KeyFiles(self._of(consumer).child("pruned"))
+
+    def _remove(self, claim: Claim) -> None:
+        self._shelf(claim.consumer, claim.key).remove(_name(claim.key))
 
     def _check(self) -> None:
         if not self._checked:

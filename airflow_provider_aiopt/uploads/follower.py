@@ -143,6 +143,7 @@ class Follower:
 
     def _begin(self) -> None:
         if self._baseline is None:
+            self._state.describe(self._spec)
             known = self._state.known()
             if known is not None:
                 self._detector = self._made_detector(known)

@@ -52,12 +52,16 @@ class KeyFiles:
         for name, _ in contents:
             self._folder.remove(name)
 
+    def _names(self) -> list[str]:
+        return [name for name in self._folder.names() if name.endswith(_SUFFIX)]
+
     def _contents(self) -> list[tuple[str, bytes]]:
         for _ in range(_ATTEMPTS):
-            names = [name for name in self._folder.names() if name.endswith(_SUFFIX)]
+            names = self._names()
             contents = [(name, self._folder.find(name)) for name in names]
             whole = [(name, content) for name, content in contents if content is not None]
-            if len(whole) == len(contents):  # else somebody merged meanwhile: the union is there by now
+            # Else somebody merged meanwhile; a listing may miss the union and its parts alike.
+            if len(whole) == len(contents) and names == self._names():
                 break
         else:
             raise StorageError(f"The files in {self._folder.uri} vanish faster than they can be read")

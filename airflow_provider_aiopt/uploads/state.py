@@ -3,6 +3,7 @@
 ::
 
     <state>/<watch_id>/
+    ├── watch.json                           the location, for people
     ├── exclusive                            says that this storage creates files exclusively
     ├── baseline.bin                         what was there when the location was first watched: 8 bytes each
     ├── delivered/<uuid>.bin                 what is known to be claimed: 8 bytes each; only a shortcut
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -30,7 +32,9 @@ from airflow_provider_aiopt.uploads.claims import Claim, ClaimStore
 from airflow_provider_aiopt.uploads.keyfiles import KeyFiles
 from airflow_provider_aiopt.uploads.known import KnownVersions
 
+_WATCH = "watch.json"
 _BASELINE = "baseline.bin"
+_WATCH_ID = re.compile(r"[0-9a-f]{16}")
 _DIGEST_BYTES = 8
 _MERGED = 8  # more files than this are made one at the start
 
@@ -86,6 +90,22 @@ class UploadState:
         root = Folder.open(state, storage_options=storage_options, resolver=resolver)
         return cls(root.child(watch_id), clock=clock)
 
+    def describe(self, spec: UploadWatchSpec) -> None:
+        """Keep what is watched, for people who look at the claims."""
+        if not self.folder.exists(_WATCH):
+            values = spec.model_dump(mode="json", include={"uri", "pattern", "recursive"})
+            self.folder.write(_WATCH, json.dumps(values).encode("ascii"))
+
+    def description(self) -> dict[str, Any]:
+        """Return the location's ``uri``, ``pattern`` and ``recursive``; empty where none was kept."""
+        content = self.folder.find(_WATCH)
+        try:
+            return dict(json.loads(content)) if content else {}
+        except ValueError as error:
+            raise UploadRecordError(
+                f"{self.folder.uri_of(_WATCH)} describes no watch: {error}. Remove the file"
+            ) from error
+
     def known(self) -> KnownVersions | None:
         """Return what need not be offered, or None where the location was never watched before."""
         baseline = self.folder.find(_BASELINE)
@@ -121,7 +141,7 @@ class UploadState:
         values = {"consumer": claim.consumer, "released_at": self._clock(), "upload": upload.to_dict()}
         # First: what falls out between the two is claimed still, and releasing it again helps.
         self._released.write(f"{claim.key}-{digest}.json", json.dumps(values).encode("ascii"))
-        self.claims.remove(claim)
+        self.claims.remove([claim])
 
     def releases(self) -> list[Release]:
         """Return what was given back and not claimed again."""
@@ -159,6 +179,22 @@ def open_state(
     return UploadState.open(
         state, spec.watch_id, storage_options=spec.state_storage_options, resolver=resolver, clock=clock
     )
+
+
+def all_states(
+    state: str,
+    *,
+    storage_options: Mapping[str, Any] | None = None,
+    resolver: FileSystemResolver = resolve_filesystem,
+) -> dict[str, UploadState]:
+    """Return the states of all watches that share a folder, by their ids.
+
+    :param state: folder or URL, as in ``UploadWatchSpec.state``
+    :param storage_options: keyword arguments of its file system
+    :param resolver: how to find the file system
+    """
+    root = Folder.open(state, storage_options=storage_options, resolver=resolver)
+    return {name: UploadState(root.child(name)) for name in root.folders() if _WATCH_ID.fullmatch(name)}
 
 
 def _release(content: bytes, origin: str, name: str) -> Release:
