@@ -187,7 +187,7 @@ def _common(arguments: Iterable[Argument]) -> tuple[Argument, ...]:
         argument(
             "--uploads-dir",
             metavar="DIR",
-            help="where the claims lie; $AIRFLOW__AIOPT__UPLOADS_DIR or the work directory's uploads by default",
+            help="where the claims lie; $AIRFLOW__AIOPT__UPLOADS_DIR or uploads in the work dir by default",
         ),
     )
 

@@ -1,13 +1,11 @@
-"""File-system events of one folder, collected by a thread of their own."""
+"""File-system events of a location's folders, collected by a thread of their own."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable, Iterable
 
 log = logging.getLogger(__name__)
 
@@ -16,19 +14,18 @@ _MOST_PATHS = 200_000
 
 
 class FolderEvents:
-    """Collects the paths of what changes in a folder.
+    """Collects the paths of what changes in folders.
 
-    A thread and not ``watchfiles.awatch``: that sets the watches up on the event loop, which takes long for a
-    large tree, and occupies one of the few threads that all of the process's coroutines share.
+    A thread and not ``watchfiles.awatch``, which occupies one of the few threads that all of the process's
+    coroutines share.  Each folder is named: to watch a tree, watchfiles looks at every file in it and holds
+    the interpreter lock meanwhile, 0.2 s for a hundred thousand.
 
-    :param path: the folder
-    :param recursive: whether to watch its sub-folders, too
+    :param paths: the folders
     :param wake: called, on the event loop, when something is there to be taken
     """
 
-    def __init__(self, path: str, *, recursive: bool, wake: Callable[[], None]) -> None:
-        self._path = path
-        self._recursive = recursive
+    def __init__(self, paths: Iterable[str], *, wake: Callable[[], None]) -> None:
+        self._watched = list(paths)
         self._wake = wake
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
@@ -39,18 +36,12 @@ class FolderEvents:
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._collect, name="aiopt-upload-events", daemon=True)
 
-    async def __aenter__(self) -> Self:
+    async def start(self) -> None:
         """Watch from here on."""
         self._thread.start()
         await self._armed.wait()
-        return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
         """Stop watching; the thread ends within milliseconds."""
         self._stop.stopped = True
 
@@ -73,14 +64,14 @@ class FolderEvents:
         logging.getLogger("watchfiles.main").setLevel(logging.WARNING)
         try:
             for changes in watch(
-                self._path,
+                *self._watched,
                 watch_filter=None,
                 step=_STEP_MS,
                 debounce=_DEBOUNCE_MS,
                 rust_timeout=_TIMEOUT_MS,
                 stop_event=self._stop,
                 raise_interrupt=False,
-                recursive=self._recursive,
+                recursive=False,
                 ignore_permission_denied=True,
             ):
                 self._keep({path for _, path in changes})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from airflow_provider_aiopt.data.folder import reason_of
 from airflow_provider_aiopt.data.uploads import Upload
@@ -13,7 +13,7 @@ from airflow_provider_aiopt.exceptions import AioptError, StorageError
 from airflow_provider_aiopt.spec.uploads import UploadWatchSpec
 from airflow_provider_aiopt.uploads.clocks import Clocks
 from airflow_provider_aiopt.uploads.detector import Detector
-from airflow_provider_aiopt.uploads.known import KnownVersions, digest_of
+from airflow_provider_aiopt.uploads.known import KnownVersions, digest_of, packed
 from airflow_provider_aiopt.uploads.local import LocalLocation
 from airflow_provider_aiopt.uploads.offers import Offer
 from airflow_provider_aiopt.uploads.remote import RemoteLocation
@@ -87,18 +87,27 @@ class Follower:
                 error,
             )
 
-    def turn(self, paths: set[str], *, overflowed: bool = False) -> None:
-        """Do what is to be done now, up to one page of a scan.
+    def note(self, paths: set[str], overflowed: bool) -> None:
+        """Note where file-system events say that something changed.
 
-        Storage that fails is said once, and tried again later.
-
-        :param paths: where file-system events say that something changed
+        :param paths: where
         :param overflowed: whether there were more of them
         """
         self._paths |= paths
         if overflowed or len(paths) > _BURST:
             self._full_at = min(self._full_at, self._clocks.monotonic() + _AGAIN_S)
-        if self._clocks.monotonic() < self._rests_until and not (paths and self._caught_up):
+
+    def scan_folders(self, folders: Iterable[str]) -> None:
+        """Look into these sub-folders at the next turn."""
+        now = self._clocks.monotonic()
+        self._folders.update(dict.fromkeys(folders, now))
+
+    def turn(self) -> None:
+        """Do what is to be done now, up to one page of a scan.
+
+        Storage that fails is said once, and tried again later.
+        """
+        if self._clocks.monotonic() < self._rests_until and not (self._paths and self._caught_up):
             return
         try:
             self._work()
@@ -160,11 +169,11 @@ class Follower:
 
     def _end_baseline(self) -> None:
         """Take what is there for old, except for what an event told of meanwhile."""
-        digests = set(self._baseline or ())
+        fresh: list[Sighting] = []
         if isinstance(self._location, LocalLocation):
             fresh, _ = self._location.changed(self._paths)
-            digests -= {digest_of(sighting.key) for sighting in fresh}
-        is_first = self._state.begin(digests)
+        news = [digest_of(sighting.key) for sighting in fresh]
+        is_first = self._state.begin(packed(self._baseline or (), without=news))
         known = self._state.known()
         if known is None:
             raise StorageError(f"{self._state.folder.uri} lost its baseline while it was written")
@@ -294,7 +303,11 @@ class Follower:
         offers = detector.to_look_up()
         if not offers:
             return
-        claimed = self._claimed_of(offers)
+        try:
+            claimed = self._claimed_of(offers)
+        except StorageError:
+            detector.looked_up(offers, ())  # they stay on offer, and are looked for again
+            raise
         self._claimed.extend(digest_of(key) for key in claimed)
         detector.looked_up(offers, claimed)
 

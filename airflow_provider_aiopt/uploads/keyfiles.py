@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import uuid
 from collections.abc import Collection, Iterable, Iterator
 
@@ -35,9 +37,7 @@ class KeyFiles:
 
     def add(self, keys: Iterable[bytes]) -> None:
         """Add *keys*."""
-        content = b"".join(sorted(set(keys)))
-        if content:
-            self._folder.write(f"{uuid.uuid4().hex}{_SUFFIX}", content)
+        self._write(b"".join(sorted(set(keys))))
 
     def parts(self) -> list[bytes]:
         """Return the files' contents."""
@@ -48,9 +48,15 @@ class KeyFiles:
         contents = self._contents()
         if len(contents) <= 1:
             return
-        self.add(key for _, content in contents for key in _keys(content, self._width))
+        # Key by key: one call that sorts a million would hold the interpreter lock for long.
+        union = heapq.merge(*(_keys(content, self._width) for _, content in contents))
+        self._write(b"".join(key for key, _ in itertools.groupby(union)))
         for name, _ in contents:
             self._folder.remove(name)
+
+    def _write(self, content: bytes) -> None:
+        if content:
+            self._folder.write(f"{uuid.uuid4().hex}{_SUFFIX}", content)
 
     def _names(self) -> list[str]:
         return [name for name in self._folder.names() if name.endswith(_SUFFIX)]

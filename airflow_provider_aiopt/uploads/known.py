@@ -13,6 +13,19 @@ def digest_of(key: str) -> int:
     return int(key[:16], 16)
 
 
+def packed(digests: Sequence[int], *, without: Sequence[int] = ()) -> bytes:
+    """Return digests, sorted and each once, as :class:`KnownVersions` reads them.
+
+    :param digests: any sequence, best an array
+    :param without: those to leave out
+    """
+    import numpy as np
+
+    # numpy sorts without holding the interpreter lock: a million would stop an event loop for long.
+    kept = np.setdiff1d(np.array(digests, dtype=np.uint64), np.array(without, dtype=np.uint64))
+    return bytes(kept.astype(">u8").tobytes())
+
+
 class KnownVersions:
     """A set of 64-bit digests: many in a sorted array, few new ones in a set.
 

@@ -26,6 +26,7 @@ class LocalLocation:
 
     :param spec: the watch
     :param root: the folder
+    :ivar folders: the folders that were found so far, relative to the root
     """
 
     is_local = True
@@ -36,11 +37,27 @@ class LocalLocation:
         self._prefix = f"{self._path.rstrip('/')}/"
         self._uri = root.uri
         self._refused: set[str] = set()
+        self.folders: set[str] = set()
 
-    @property
-    def path(self) -> str:
-        """The folder's path."""
-        return self._path
+    def find_folders(self) -> None:
+        """Look for sub-folders, without a look at any file."""
+        self.folders = set()
+        try:
+            for _ in self._walk(""):
+                pass
+        except OSError:
+            return  # scanning says what is wrong
+
+    def folder_paths(self, folders: Iterable[str]) -> list[str]:
+        """Return the paths of those of *folders* that are there."""
+        paths = []
+        for folder in folders:
+            path = f"{self._prefix}{folder}"
+            if _is_folder(path.rstrip("/") or "/"):
+                paths.append(path)
+            else:
+                self.folders.discard(folder)
+        return paths
 
     def pages(self, folder: str = "") -> Iterator[list[Sighting]]:
         """Yield what is there, some files at a time.
@@ -99,6 +116,7 @@ class LocalLocation:
             current = pending.pop()
             try:
                 with os.scandir(f"{self._prefix}{current}") as items:
+                    self.folders.add(current)
                     for item in items:
                         name = f"{current}/{item.name}" if current else item.name
                         if item.is_dir(follow_symlinks=False):
@@ -107,6 +125,7 @@ class LocalLocation:
                         else:
                             yield name, item
             except OSError as error:
+                self.folders.discard(current)
                 if current == folder:
                     raise
                 if not isinstance(error, FileNotFoundError | NotADirectoryError):

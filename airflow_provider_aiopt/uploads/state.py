@@ -19,7 +19,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,14 +121,14 @@ class UploadState:
             self._delivered.merge()
         return KnownVersions([baseline, *parts])
 
-    def begin(self, digests: Iterable[int]) -> bool:
+    def begin(self, baseline: bytes) -> bool:
         """Keep what was there when the location was first watched.
 
+        :param baseline: its sorted digests, as :func:`~airflow_provider_aiopt.uploads.known.packed` gives them
         :returns: whether it was kept; of several processes at once the first one's counts
         """
         check_exclusive(self.folder)
-        content = b"".join(digest.to_bytes(_DIGEST_BYTES, "big") for digest in sorted(digests))
-        return create_exclusively(self.folder, _BASELINE, content)
+        return create_exclusively(self.folder, _BASELINE, baseline)
 
     def deliver(self, digests: Collection[int]) -> None:
         """Keep that uploads are claimed."""

@@ -20,6 +20,7 @@ from airflow_provider_aiopt.uploads.remote import RemoteLocation
 from airflow_provider_aiopt.uploads.state import UploadState, open_state
 
 _HEARTBEAT_S = 1.0
+_REARM_SHARE = 0.05  # of the time may be spent on having new folders watched
 
 
 async def watch(
@@ -90,14 +91,18 @@ class _Watcher:
         self._wake = asyncio.Event()
         self._events: FolderEvents | None = None
         self._identity: tuple[int, int] | None = None
+        self._is_granted = False
+        self._armed: set[str] = set()
+        self._rearm_at = 0.0
 
     async def batches(self, on_ready: Callable[[], None] | None) -> AsyncIterator[list[Upload]]:
         """Yield batches for ever."""
         while True:
             await self._arm()
             self._wake.clear()
-            paths, overflowed = self._events.take() if self._events else (set[str](), False)
-            await asyncio.to_thread(self._follower.turn, paths, overflowed=overflowed)
+            if self._events is not None:
+                self._follower.note(*self._events.take())
+            await asyncio.to_thread(self._follower.turn)
             if on_ready is not None and self._follower.is_ready:
                 on_ready()
                 on_ready = None
@@ -107,28 +112,53 @@ class _Watcher:
 
     async def close(self) -> None:
         """Stop the events and keep what is known to be claimed."""
-        if self._events is not None:
-            await self._events.__aexit__(None, None, None)
+        self._disarm()
         await asyncio.to_thread(self._follower.close)
 
     async def _arm(self) -> None:
-        """Have events of the folder that is there now: it may be removed, made and replaced at any time."""
-        if not isinstance(self._location, LocalLocation):
+        """Have events of the folders that are there now: made, removed or replaced as they are."""
+        location = self._location
+        if not isinstance(location, LocalLocation):
             return
-        identity = self._location.identity()
-        if identity == self._identity and (self._events is None or self._events.error is None):
+        identity = location.identity()
+        if identity != self._identity:
+            self._disarm()
+            self._identity = identity
+            self._is_granted = identity is not None
+            self._follower.look_soon()
+            if identity is not None:
+                await asyncio.to_thread(location.find_folders)
+                await self._watch_folders(location)
             return
+        news = location.folders - self._armed
+        if news and self._is_granted and self._clocks.monotonic() >= self._rearm_at:
+            await self._watch_folders(location)
+            # What was put into them before they were watched.
+            self._follower.scan_folders(news & location.folders)
+
+    async def _watch_folders(self, location: LocalLocation) -> None:
+        began = self._clocks.monotonic()
+        folders = set(location.folders)
+        paths = await asyncio.to_thread(location.folder_paths, folders)
+        events = FolderEvents(paths, wake=self._wake.set)
+        await events.start()
         if self._events is not None:
-            await self._events.__aexit__(None, None, None)
-            self._events = None
-        if identity == self._identity:
-            return  # the kernel grants no watches: the scans are all there is
-        self._identity = identity
-        if identity is not None:
-            events = FolderEvents(self._location.path, recursive=self._spec.recursive, wake=self._wake.set)
-            self._events = await events.__aenter__()
+            self._follower.note(*self._events.take())
+        self._disarm()
+        if isinstance(events.error, FileNotFoundError):
+            return  # one was removed in this moment: again at the next turn
+        if events.error is not None:
+            self._is_granted = False
             self._follower.without_events(events.error)
-        self._follower.look_soon()
+            return
+        self._events, self._armed = events, folders
+        took = self._clocks.monotonic() - began
+        self._rearm_at = self._clocks.monotonic() + took / _REARM_SHARE
+
+    def _disarm(self) -> None:
+        if self._events is not None:
+            self._events.stop()
+        self._events, self._armed = None, set()
 
     async def _rest(self) -> None:
         pause = min(self._follower.due_at() - self._clocks.monotonic(), _HEARTBEAT_S)
