@@ -76,6 +76,10 @@ class Detector:
         if upload is not None:
             self._batcher.add(upload, now)
 
+    def see_again(self, uri: str) -> None:
+        """Note that a version that is not ready yet is still there, as nothing else was heard."""
+        self.see(self._settling.waiting(uri))
+
     def gone(self, uri: str) -> None:
         """Note that there is no object at *uri*."""
         self._settling.forget(uri)

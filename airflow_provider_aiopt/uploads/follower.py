@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from array import array
 from collections.abc import Iterable, Sequence
 
@@ -251,12 +250,11 @@ class Follower:
         if not full and isinstance(location, RemoteLocation):
             pages = location.newest_pages()
         self._is_full = pages is None
-        cpu = time.thread_time if location.is_local else time.process_time
         self._scan = Scan(
             location.pages() if pages is None else pages,
             self._spec.uri,
             began=self._clocks.monotonic(),
-            cpu=cpu,
+            cpu=location.cpu_clock(),
         )
         return self._scan
 
@@ -289,11 +287,10 @@ class Follower:
             detector.see(sighting, closed=closed)
 
     def _look_again(self, detector: Detector) -> None:
-        if not isinstance(self._location, LocalLocation):
-            return
         for uri in detector.to_look_at():
-            look = self._location.look(uri)
-            if look is None:
+            if not isinstance(self._location, LocalLocation):
+                detector.see_again(uri)  # objects appear whole: only their age was waited for
+            elif (look := self._location.look(uri)) is None:
                 detector.gone(uri)
             else:
                 sighting, closed = look

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from typing import Any, Protocol
 
@@ -48,6 +50,21 @@ class RemoteLocation:
         names = (protocol,) if isinstance(protocol, str) else protocol
         self._list = next((_LISTERS[name] for name in names if name in _LISTERS), None)
         self._last: str | None = None
+
+    def cpu_clock(self) -> Callable[[], float]:
+        """Return a clock of the CPU time that listing takes, in seconds.
+
+        Asynchronous drivers work on one thread of fsspec's; for the others the whole process's time has to do.
+        """
+        if not getattr(self._root.filesystem, "async_impl", False) or not hasattr(time, "clock_gettime"):
+            return time.process_time
+        from fsspec import asyn
+
+        asyn.get_loop()
+        thread = asyn.iothread[0]
+        if thread is None or thread.ident is None:
+            return time.process_time
+        return partial(time.clock_gettime, time.pthread_getcpuclockid(thread.ident))
 
     def pages(self) -> Iterator[list[Sighting]]:
         """Yield what is there, some objects at a time.

@@ -39,8 +39,7 @@ class Scan:
             with storage_errors("list", self._uri, faults=Exception):
                 return next(self._pages, None)
         finally:
-            # Other threads of the process may have taken CPU time meanwhile, but no listing takes more than
-            # the time that passes.
+            # Where the clock is the whole process's: no listing takes more than the time that passes.
             self.cost_s += min(self._cpu() - began, time.perf_counter() - wall)
 
 

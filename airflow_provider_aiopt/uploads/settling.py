@@ -79,14 +79,22 @@ class Settling:
             waiting = _Waiting(upload, now, now, _FIRST_LOOK_S, now + _FIRST_LOOK_S)
             self._waiting[sighting.uri] = waiting
         waiting.seen = now
-        if closed is not False and now - waiting.since >= self._patience(waiting.upload, closed, now):
+        ready_at = waiting.since + self._patience(waiting.upload, closed, now)
+        if closed is not False and now >= ready_at:
             del self._waiting[sighting.uri]
             self._remember(sighting.uri, now)
             return waiting.upload
-        if now >= waiting.look_at:
+        if closed is not False:
+            waiting.look_at = ready_at
+        elif now >= waiting.look_at:
             waiting.pause = min(waiting.pause * _LOOK_GROWTH, _LONGEST_LOOK_S)
             waiting.look_at = now + waiting.pause
         return None
+
+    def waiting(self, uri: str) -> Sighting:
+        """Return the version at *uri* that is not ready yet, as it was seen last."""
+        upload = self._waiting[uri].upload
+        return Sighting(upload.uri, upload.size, upload.version, upload.key)
 
     def forget(self, uri: str) -> None:
         """Note that an object is gone."""

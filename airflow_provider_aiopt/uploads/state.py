@@ -124,7 +124,7 @@ class UploadState:
     def begin(self, baseline: bytes) -> bool:
         """Keep what was there when the location was first watched.
 
-        :param baseline: its sorted digests, as :func:`~airflow_provider_aiopt.uploads.known.packed` gives them
+        :param baseline: its digests, packed as :mod:`~airflow_provider_aiopt.uploads.known` does
         :returns: whether it was kept; of several processes at once the first one's counts
         """
         check_exclusive(self.folder)
