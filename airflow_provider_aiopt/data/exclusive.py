@@ -7,6 +7,8 @@ import inspect
 import os
 import threading
 import uuid
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +117,7 @@ def _put(folder: Folder, name: str, content: bytes) -> bool:
     for _ in range(_ATTEMPTS):
         try:
             with storage_errors("write", folder.uri_of(name), faults=Exception):
-                put(f"{folder.path}/{name}", content, mode="create")
+                put(f"{folder.path}/{name}", content)
         except StorageError as error:
             status = http_status_of(error)
             if isinstance(error.__cause__, FileExistsError) or status == _EXISTS:
@@ -127,13 +129,15 @@ def _put(folder: Folder, name: str, content: bytes) -> bool:
     return False
 
 
-def _conditional_put(folder: Folder) -> Any:
+def _conditional_put(folder: Folder) -> Callable[[str, bytes], Any]:
     """Return the driver's own write that takes a condition: fsspec's general one looks first, writes then."""
     filesystem = folder.filesystem
-    put = getattr(filesystem, "_pipe_file", None) or filesystem.pipe_file
-    if "mode" not in inspect.signature(put).parameters:
-        raise ExclusiveCreateError(
-            f"The driver of {folder.uri}, {type(filesystem).__module__.partition('.')[0]}, is too old to "
-            "create a file only where there is none: upgrade it to a version of October 2024 or later"
-        )
-    return filesystem.pipe_file
+    own = getattr(filesystem, "_pipe_file", None) or filesystem.pipe_file
+    parameters = inspect.signature(own).parameters
+    for name, value in (("mode", "create"), ("overwrite", False)):  # the second is Azure's
+        if name in parameters:
+            return partial(filesystem.pipe_file, **{name: value})
+    raise ExclusiveCreateError(
+        f"The driver of {folder.uri}, {type(filesystem).__module__.partition('.')[0]}, is too old to create "
+        "a file only where there is none: upgrade it to a version of October 2024 or later"
+    )

@@ -115,35 +115,34 @@ def _read_remote(root: Root, entry: Entry, max_bytes: int) -> bytes:
     if entry.size > max_bytes:
         raise _too_large(str(entry.size), max_bytes)
     with remote_errors(root, entry):
-        _check_remote_version(root, entry)  # first: what took its place may be of any size
+        check_remote_version(root, entry)  # first: what took its place may be of any size
         content = root.calls.cat_file(root.filesystem, root.path_of(entry))
-        _check_remote_version(root, entry)  # what was read is what was there before and after
+        check_remote_version(root, entry)  # what was read is what was there before and after
         return content
 
 
-def check_version(entry: Entry, found: str) -> None:
-    """Make sure that a pinned file is of its version.
+def check_remote_version(root: Root, entry: Entry) -> None:
+    """Make sure that a pinned remote file is of its version; of others nothing is asked.
 
-    :param found: the version that is there
     :raises UploadChangedError: if it is another one
     """
-    if entry.is_pinned and found != entry.version:
-        raise UploadChangedError(
-            f"The object was replaced after it was seen: the upload is of version {entry.version}, found "
-            f"{found}. The newer version is an upload of its own"
-        )
+    if entry.is_pinned:
+        path = root.path_of(entry)
+        root.filesystem.invalidate_cache(path)
+        _check_version(entry, remote_version(root.calls.again(lambda: root.filesystem.info(path))))
 
 
 def _check_local_version(entry: Entry, descriptor: int) -> None:
     if entry.is_pinned:
-        check_version(entry, local_version(os.fstat(descriptor)))
+        _check_version(entry, local_version(os.fstat(descriptor)))
 
 
-def _check_remote_version(root: Root, entry: Entry) -> None:
-    if entry.is_pinned:
-        path = root.path_of(entry)
-        root.filesystem.invalidate_cache(path)
-        check_version(entry, remote_version(root.calls.read(lambda: root.filesystem.info(path))))
+def _check_version(entry: Entry, found: str) -> None:
+    if found != entry.version:
+        raise UploadChangedError(
+            f"The object was replaced after it was seen: the upload is of version {entry.version}, found "
+            f"{found}. The newer version is an upload of its own"
+        )
 
 
 @contextmanager

@@ -6,8 +6,8 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_aiopt.data.listing import Entry, Root
-from airflow_provider_aiopt.data.reading import check_version
-from airflow_provider_aiopt.data.versions import remote_version, version_of
+from airflow_provider_aiopt.data.reading import check_remote_version
+from airflow_provider_aiopt.data.versions import version_of
 from airflow_provider_aiopt.exceptions import SourceError
 
 if TYPE_CHECKING:
@@ -91,9 +91,8 @@ class RemoteFile(io.RawIOBase):
 
     def _open(self) -> Any:
         stream = self._root.filesystem.open(self._root.path_of(self._entry), "rb", **self._options)
-        details = getattr(stream, "details", None) or {}
-        check_version(self._entry, remote_version(details))
-        version = version_of(details)
+        check_remote_version(self._root, self._entry)
+        version = version_of(getattr(stream, "details", None) or {})
         if self._version not in (None, version):
             raise SourceError(
                 f"{self._root.uri_of(self._entry)} was changed while it was read. Clear the task to list the "

@@ -53,7 +53,7 @@ class Follower:
         self._detector: Detector | None = None
         self._baseline: array[int] | None = None
         self._scan: Scan | None = None
-        self._is_full = False
+        self._is_full = self._has_scanned = False
         self._caught_up = False
         now = clocks.monotonic()
         self._full_at = self._newest_at = now
@@ -267,7 +267,9 @@ class Follower:
         least, share = self._spec.poll_interval_s, _REMOTE_SHARE
         if self._location.is_local:
             least, share = self._spec.rescan_s, _LOCAL_SHARE
-        self._full_at = now + interval_after(scan.cost_s, least_s=least, share=share)
+        cost = scan.cost_s if self._has_scanned else 0.0  # drivers load what they need at their first call
+        self._has_scanned = True
+        self._full_at = now + interval_after(cost, least_s=least, share=share)
         if self._detector is not None:
             self._caught_up = True
             self._detector.listed(scan.began)

@@ -54,7 +54,7 @@ class RemoteLocation:
     def cpu_clock(self) -> Callable[[], float]:
         """Return a clock of the CPU time that listing takes, in seconds.
 
-        Asynchronous drivers work on one thread of fsspec's; for the others the whole process's time has to do.
+        Asynchronous drivers work on one thread of fsspec's; for others it is the process's time.
         """
         if not getattr(self._root.filesystem, "async_impl", False) or not hasattr(time, "clock_gettime"):
             return time.process_time
