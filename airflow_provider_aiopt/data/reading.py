@@ -115,9 +115,11 @@ def _read_remote(root: Root, entry: Entry, max_bytes: int) -> bytes:
     if entry.size > max_bytes:
         raise _too_large(str(entry.size), max_bytes)
     with remote_errors(root, entry):
-        check_remote_version(root, entry)  # first: what took its place may be of any size
+        root.calls.read(
+            lambda: check_remote_version(root, entry)
+        )  # first: what took its place may be of any size
         content = root.calls.cat_file(root.filesystem, root.path_of(entry))
-        check_remote_version(root, entry)  # what was read is what was there before and after
+        root.calls.read(lambda: check_remote_version(root, entry))  # read is what was there throughout
         return content
 
 
@@ -129,7 +131,7 @@ def check_remote_version(root: Root, entry: Entry) -> None:
     if entry.is_pinned:
         path = root.path_of(entry)
         root.filesystem.invalidate_cache(path)
-        _check_version(entry, remote_version(root.calls.again(lambda: root.filesystem.info(path))))
+        _check_version(entry, remote_version(root.filesystem.info(path)))
 
 
 def _check_local_version(entry: Entry, descriptor: int) -> None:

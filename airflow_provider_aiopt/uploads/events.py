@@ -7,8 +7,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 
-log = logging.getLogger(__name__)
-
 _STEP_MS, _DEBOUNCE_MS, _TIMEOUT_MS = 10, 50, 1000
 _MOST_PATHS = 200_000
 
