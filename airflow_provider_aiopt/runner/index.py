@@ -79,7 +79,7 @@ def open_source(
     if folder.exists(_INDEX):
         folder.remove(_LISTING)  # first: the index alone still says that the listing is to be made again
         folder.remove(_INDEX)
-    if spec.format == "python" or spec.manifest is not None:  # a manifest is a listing that no attempt changes
+    if spec.format == "python" or spec.manifest is not None:  # no attempt changes a manifest
         return list_records(spec, resolver=resolver, allowed_callables=allowed_callables)
     settings = spec.identity().encode()
     earlier = _read_listing(folder, settings)

@@ -103,9 +103,9 @@ def test_a_file_that_is_written_while_it_is_read(tmp_path: Path, monkeypatch: py
 
     check = reading._check_local
 
-    def check_and_write(*arguments: Any) -> None:
-        check(*arguments)
+    def check_and_write(*arguments: Any) -> int:
         monkeypatch.setattr(reading, "_check_local_version", once)
+        return check(*arguments)
 
     original = reading._check_local_version
 
