@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from airflow_provider_aiopt.operators.inference import InferenceOperator
     from airflow_provider_aiopt.operators.ingest import IngestOperator
     from airflow_provider_aiopt.operators.pipeline import PipelineOperator
+    from airflow_provider_aiopt.operators.plan import PlanOperator
     from airflow_provider_aiopt.operators.postprocess import PostprocessOperator
     from airflow_provider_aiopt.operators.preprocess import PreprocessOperator
     from airflow_provider_aiopt.spec import PipelineSpec, load_spec
@@ -24,6 +25,7 @@ __all__ = [
     "IngestOperator",
     "PipelineOperator",
     "PipelineSpec",
+    "PlanOperator",
     "PostprocessOperator",
     "PreprocessOperator",
     "__version__",
@@ -36,6 +38,7 @@ _MODULES = {
     "IngestOperator": "operators.ingest",
     "PipelineOperator": "operators.pipeline",
     "PipelineSpec": "spec",
+    "PlanOperator": "operators.plan",
     "PostprocessOperator": "operators.postprocess",
     "PreprocessOperator": "operators.preprocess",
     "load_spec": "spec",

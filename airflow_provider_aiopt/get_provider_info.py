@@ -136,6 +136,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_provider_aiopt.operators.inference",
                     "airflow_provider_aiopt.operators.postprocess",
                     "airflow_provider_aiopt.operators.pipeline",
+                    "airflow_provider_aiopt.operators.plan",
                 ],
             }
         ],

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_aiopt.airflow.config import option
+from airflow_provider_aiopt.airflow.config import int_option, option
 from airflow_provider_aiopt.airflow.filesystems import resolve_with_connection
 from airflow_provider_aiopt.airflow.metrics import AirflowMetrics
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from airflow_provider_aiopt.runner.context import RunContext
     from airflow_provider_aiopt.spec.loading import SpecLike
     from airflow_provider_aiopt.telemetry.reports import StageReport, TaskIdentity
+
+log = logging.getLogger(__name__)
 
 REPORT_KEY = "stage_report"
 """XCom key under which a task leaves its stage report."""
@@ -63,6 +66,7 @@ def run_context(context: Mapping[str, Any], spec: SpecLike, workspace: str | Non
     from airflow_provider_aiopt.data.callables import split_prefixes
     from airflow_provider_aiopt.runner.context import RunContext
     from airflow_provider_aiopt.spec.loading import load_spec
+    from airflow_provider_aiopt.telemetry.progress import LineProgress
 
     task = task_identity(context)
     return RunContext(
@@ -72,6 +76,8 @@ def run_context(context: Mapping[str, Any], spec: SpecLike, workspace: str | Non
         metrics=AirflowMetrics(),
         task=task,
         allowed_callables=split_prefixes(option("allowed_callables")),
+        max_shards=int_option("max_shards"),
+        progress=LineProgress(log.info),
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_aiopt.cli.command import Command, argument
 from airflow_provider_aiopt.cli.exit_codes import ExitCode
 from airflow_provider_aiopt.cli.options import ALLOW_CALLABLES, SET, SPEC, allowed_callables, read_spec
+from airflow_provider_aiopt.cli.progress import shown_progress
 from airflow_provider_aiopt.exceptions import SpecError
 from airflow_provider_aiopt.telemetry.metrics import MetricsSink, NullMetrics
 from airflow_provider_aiopt.telemetry.reports import RunReport
@@ -39,18 +40,22 @@ def _run(arguments: argparse.Namespace) -> int:
     run_id = arguments.run_id or datetime.now(UTC).strftime("run-%Y%m%dT%H%M%S.%fZ")
     uri = f"{arguments.work_dir.rstrip('/')}/{spec.name}/{run_id}"
     workspace = Workspace.open(uri, resolver=arguments.resolver)
-    with _metrics(arguments.statsd) as metrics:
+    with (
+        _metrics(arguments.statsd) as metrics,
+        shown_progress(sys.stderr, wanted=not arguments.json) as progress,
+    ):
         context = RunContext(
             spec=spec,
             workspace=workspace,
             resolver=arguments.resolver,
             metrics=metrics,
             allowed_callables=allowed_callables(arguments.allow_callables),
+            progress=progress,
         )
         if arguments.mode == "streaming":
             run_streaming(context)
         else:
-            run_pipeline(context, on_stage=_announce)
+            run_pipeline(context)
     report = load_run_report(workspace.root)
     if arguments.json:
         from airflow_provider_aiopt.telemetry.export import json_text
@@ -76,11 +81,6 @@ def _metrics(address: str | None) -> AbstractContextManager[MetricsSink]:
         return StatsdMetrics(*parse_address(address))
     except ValueError as error:
         raise SpecError(f"--statsd: {error}") from None
-
-
-def _announce(stage: str) -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write(f"{stage} ...\n")
 
 
 def _print(report: RunReport, context: RunContext, *, limit: int) -> None:

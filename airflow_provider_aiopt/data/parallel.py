@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
-from typing import Any, TypeVar
+from collections.abc import Callable, Generator, Hashable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -41,7 +42,8 @@ def map_ordered(
     ahead: int,
     weigh: Callable[[T], int] = lambda _: 0,
     budget: float = math.inf,
-) -> Iterator[R]:
+    together: Callable[[T], Hashable] | None = None,
+) -> Generator[R, None, None]:
     """Apply *function* in the executor's threads and yield the results in order.
 
     Unlike :meth:`concurrent.futures.Executor.map` it holds a bounded number of items and results, whatever
@@ -54,22 +56,44 @@ def map_ordered(
     :param ahead: how many calls may be under way or unclaimed
     :param weigh: an item's weight, for example its bytes
     :param budget: the weight that may be under way or unclaimed
+    :param together: tells which items' results may be yielded as they come: those of neighbours for which it
+        returns the same; default: none
     """
-    pending: deque[tuple[Future[R], int]] = deque()
+    pending: deque[_Call[R]] = deque()
     load = 0
     try:
         for item in items:
             weight = weigh(item)
             while pending and load + weight > budget:
-                load -= pending[0][1]
-                yield pending.popleft()[0].result()
-            pending.append((executor.submit(function, item), weight))
+                call = _claim(pending)
+                load -= call.weight
+                yield call.future.result()
+            group = object() if together is None else together(item)
+            pending.append(_Call(executor.submit(function, item), weight, group))
             load += weight
             if len(pending) >= ahead:
-                load -= pending[0][1]
-                yield pending.popleft()[0].result()
+                call = _claim(pending)
+                load -= call.weight
+                yield call.future.result()
         while pending:
-            yield pending.popleft()[0].result()
+            yield _claim(pending).future.result()
     finally:
-        for future, _ in pending:
-            future.cancel()
+        for call in pending:
+            call.future.cancel()
+
+
+class _Call(NamedTuple, Generic[R]):
+    future: Future[R]
+    weight: int
+    group: Hashable
+
+
+def _claim(pending: deque[_Call[R]]) -> _Call[R]:
+    """Take out the call whose result comes next: of the first one's group the first that ends."""
+    first = pending[0].group
+    group = list(itertools.takewhile(lambda call: call.group == first, pending))
+    if len(group) > 1:
+        wait([call.future for call in group], return_when=FIRST_COMPLETED)
+    call = next((call for call in group if call.future.done()), group[0])
+    pending.remove(call)
+    return call

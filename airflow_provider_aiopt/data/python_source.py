@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
@@ -55,6 +55,10 @@ class PythonSource:
             indexed = _is_indexed(self._data)
             self._count = len(self._data) if indexed else sum(1 for _ in self._iterated(0))
         return self._count
+
+    def sizes(self) -> Sequence[int]:
+        """Return nothing: a data set lists no sizes."""
+        return ()
 
     def read(self, start: int, stop: int, executor: Executor, *, ahead: int) -> Iterator[Record | BadRecord]:
         """Yield records *start* to *stop* in order.

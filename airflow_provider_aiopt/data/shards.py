@@ -161,6 +161,18 @@ def read_batches(folder: Folder, name: str) -> Iterator[pa.RecordBatch]:
             yield batch
 
 
+def touch_pages(batch: pa.RecordBatch) -> None:
+    """Have the system read what of a mapped *batch* is not in memory; other threads run meanwhile."""
+    import mmap
+
+    import numpy as np
+
+    for column in batch.columns:
+        for buffer in column.buffers():
+            if buffer is not None and buffer.size:
+                np.frombuffer(buffer, np.uint8)[:: mmap.PAGESIZE].max()
+
+
 def read_parquet(content: bytes) -> pa.Table:
     """Return a Parquet file's content.
 

@@ -33,6 +33,10 @@ class RecordSource(Protocol):
         """Return how many records there are."""
         ...
 
+    def sizes(self) -> Sequence[int]:
+        """Return the listed bytes of the source's files, none where nothing is listed."""
+        ...
+
     def read(self, start: int, stop: int, executor: Executor, *, ahead: int) -> Iterator[Record | BadRecord]:
         """Yield records *start* to *stop* in order.
 
@@ -52,14 +56,23 @@ class Source:
     :param spec: the source's spec
     :param root: where the files live
     :param entries: the files
+    :param row_counts: how many rows each of them has, where that is known already
     """
 
-    def __init__(self, spec: SourceSpec, root: Root, entries: Sequence[Entry]) -> None:
+    def __init__(
+        self,
+        spec: SourceSpec,
+        root: Root,
+        entries: Sequence[Entry],
+        *,
+        row_counts: Sequence[int] | None = None,
+    ) -> None:
         self.spec = spec
         self.root = root
         self.entries = entries
         self._rows: Iterator[Record | BadRecord] = iter(())
         self._next_row = -1
+        self._known_counts = row_counts
 
     @property
     def retries(self) -> int:
@@ -68,7 +81,11 @@ class Source:
 
     def count(self) -> int:
         """Return how many records there are; for CSV and JSON Lines this reads the files once."""
-        return len(self.entries) if self.spec.format == "files" else sum(self._row_counts)
+        return len(self.entries) if self.spec.format == "files" else sum(self.row_counts)
+
+    def sizes(self) -> Sequence[int]:
+        """Return the listed bytes of each file, in the order of the listing."""
+        return [entry.size for entry in self.entries]
 
     def read(self, start: int, stop: int, executor: Executor, *, ahead: int) -> Iterator[Record | BadRecord]:
         """Yield records *start* to *stop* in order.
@@ -104,12 +121,15 @@ class Source:
         return Record.from_payload(name, uri, payload)
 
     @cached_property
-    def _row_counts(self) -> list[int]:
+    def row_counts(self) -> Sequence[int]:
+        """How many rows each file has, for formats of rows; reads them once where it is not known."""
+        if self._known_counts is not None:
+            return self._known_counts
         return [count_rows(self.root, entry, self.spec) for entry in self.entries]
 
     def _rows_from(self, start: int) -> Iterator[Record | BadRecord]:
         first = 0
-        for entry, rows in zip(self.entries, self._row_counts, strict=True):
+        for entry, rows in zip(self.entries, self.row_counts, strict=True):
             skipped = max(start - first, 0)
             if skipped < rows:
                 for index, row in enumerate(iter_rows(self.root, entry, self.spec, skipped), start=skipped):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
@@ -35,9 +36,31 @@ class SpecOperator(BaseOperator):
         super().__init__(**kwargs)
         self.spec = spec
         self.workspace = workspace
+        self._is_running = False
 
     def _run_context(self, context: Context) -> RunContext:
         return run_context(context, self.spec, self.workspace)
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        """Let the block be cancelled, and fail it at once where a retry cannot help."""
+        self._is_running = True
+        try:
+            with no_vain_retries():
+                yield
+        finally:
+            self._is_running = False
+
+    def on_kill(self) -> None:
+        """End a run that is under way as Ctrl-C does; its next attempt goes on after the last finished shard.
+
+        Airflow calls it on the task's own thread, wherever that is, when the process is told to end.
+
+        :raises KeyboardInterrupt: within the run, so that threads end and temporary files are removed
+        """
+        if self._is_running:
+            self._is_running = False  # once: what is cleaned up meanwhile is not to be interrupted again
+            raise KeyboardInterrupt("Airflow told the task to end")
 
 
 class StageOperator(SpecOperator):
@@ -48,7 +71,7 @@ class StageOperator(SpecOperator):
     def _run_stage(self, context: Context, refs: Sequence[ShardRef]) -> StageOutcome:
         from airflow_provider_aiopt.runner.staged import run_stage
 
-        with no_vain_retries():
+        with self._running():
             outcome = run_stage(self._run_context(context), self.stage, refs)
         push_report(context, outcome.report)
         return outcome
@@ -75,6 +98,20 @@ class ShardOperator(StageOperator):
         outcome = self._run_stage(context, parse_refs(self.shard))
         refs = [str(ref) for ref in outcome.refs]
         return refs[0] if isinstance(self.shard, str) else refs
+
+
+def check_shards(run: RunContext) -> RunContext:
+    """Return *run* if the deployment allows as many shards as its spec asks for.
+
+    :raises SpecError: if it does not
+    """
+    from airflow_provider_aiopt.exceptions import SpecError
+
+    if run.spec.execution.shards > run.max_shards:
+        raise SpecError(
+            f"execution.shards is {run.spec.execution.shards}; [aiopt] max_shards allows {run.max_shards}"
+        )
+    return run
 
 
 def parse_refs(value: Any) -> list[ShardRef]:

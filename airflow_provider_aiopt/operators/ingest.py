@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_aiopt.airflow.config import int_option
-from airflow_provider_aiopt.operators.base import StageOperator
+from airflow_provider_aiopt.operators.base import StageOperator, check_shards
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -32,10 +31,4 @@ class IngestOperator(StageOperator):
         return [str(ref) for ref in self._run_stage(context, ()).refs]
 
     def _run_context(self, context: Context) -> RunContext:
-        from airflow_provider_aiopt.exceptions import SpecError
-
-        run = super()._run_context(context)
-        shards, allowed = run.spec.execution.shards, int_option("max_shards")
-        if shards > allowed:
-            raise SpecError(f"execution.shards is {shards}; [aiopt] max_shards allows {allowed}")
-        return run
+        return check_shards(super()._run_context(context))

@@ -8,8 +8,10 @@ from airflow_provider_aiopt.data.folder import FileSystemResolver, resolve_files
 from airflow_provider_aiopt.data.manifest import ShardRef
 from airflow_provider_aiopt.data.parallel import usable_cores
 from airflow_provider_aiopt.data.workspace import Workspace
+from airflow_provider_aiopt.spec.execution import MAX_SHARDS
 from airflow_provider_aiopt.spec.pipeline import PipelineSpec
 from airflow_provider_aiopt.telemetry.metrics import MetricsSink, NullMetrics
+from airflow_provider_aiopt.telemetry.progress import NullProgress, Progress
 from airflow_provider_aiopt.telemetry.reports import StageReport, TaskIdentity
 
 
@@ -23,6 +25,8 @@ class RunContext:
     :param metrics: where finished stages send their metrics
     :param task: the Airflow task, None outside Airflow
     :param allowed_callables: prefixes of the dotted paths that the spec may name
+    :param max_shards: how many shards ``execution.shard_bytes`` may make
+    :param progress: is told how far the stages are
     """
 
     spec: PipelineSpec
@@ -31,6 +35,8 @@ class RunContext:
     metrics: MetricsSink = field(default_factory=NullMetrics)
     task: TaskIdentity | None = None
     allowed_callables: tuple[str, ...] = ()
+    max_shards: int = MAX_SHARDS
+    progress: Progress = field(default_factory=NullProgress)
 
     @property
     def owner(self) -> str:
@@ -39,7 +45,7 @@ class RunContext:
 
     @property
     def workers(self) -> int:
-        """Threads that read and decode side by side."""
+        """Threads that read, decode and call the model side by side."""
         return self.spec.execution.workers or usable_cores()
 
 

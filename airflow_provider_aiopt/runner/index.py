@@ -30,6 +30,8 @@ class RunIndex(BaseModel):
 
     :param records: records that the source gave, the bad ones included
     :param shards: names of the run's shards
+    :param bounds: where a source was only listed: first record of each shard and the one after its last
+    :param row_counts: where its files hold rows: how many each of them has
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,6 +39,8 @@ class RunIndex(BaseModel):
     schema_version: Literal[1] = 1
     records: int = Field(ge=0)
     shards: tuple[ShardName, ...]
+    bounds: tuple[tuple[int, int], ...] = ()
+    row_counts: tuple[int, ...] = ()
 
 
 def write_index(folder: Folder, index: RunIndex) -> None:
@@ -103,6 +107,35 @@ def list_records(
         return Source(spec, *list_source(spec, resolver=resolver))
     path = spec.uri.removeprefix(PYTHON_SCHEME)
     return PythonSource(spec, load_callable(path, allowed_callables, where=f"source.uri: {spec.uri!r}"))
+
+
+def open_planned(
+    folder: Folder, spec: SourceSpec, *, resolver: FileSystemResolver, allowed_callables: Sequence[str] = ()
+) -> tuple[RecordSource, RunIndex]:
+    """Open the source as an earlier task listed it, and leave the listing alone: others read it as well.
+
+    :param folder: the ingest stage's folder
+    :param allowed_callables: prefixes of the dotted paths that *spec* may name
+    :returns: the source, and how it was cut
+    :raises ShardError: if no task has listed this source
+    """
+    index = read_index(folder)
+    if index is None or len(index.bounds) != len(index.shards):
+        raise ShardError(
+            f"{folder.uri} has no plan. Run PlanOperator first, with the same workspace, and hand its "
+            "output on: shard=plan.output"
+        )
+    if spec.format == "python":
+        return list_records(spec, resolver=resolver, allowed_callables=allowed_callables), index
+    found = _read_listing(folder, spec.identity().encode())
+    if found is None:
+        raise ShardError(
+            f"{folder.uri_of(_LISTING)} is not the listing of {spec.uri} with these settings. Clear the plan "
+            "task, and give it the same spec"
+        )
+    path, entries = found
+    root = open_root(spec, path, resolver=resolver)
+    return Source(spec, root, entries, row_counts=index.row_counts or None), index
 
 
 def _write_listing(folder: Folder, metadata: dict[bytes, bytes], entries: Sequence[Entry]) -> None:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+
 from airflow_provider_aiopt.data.manifest import ShardManifest, ShardRef, shard_name
-from airflow_provider_aiopt.data.quarantine import write_quarantine
-from airflow_provider_aiopt.data.records import BadRecord
-from airflow_provider_aiopt.data.shards import BatchWriter, shard_writer
+from airflow_provider_aiopt.data.overlap import ReadAhead, WriteBehind
+from airflow_provider_aiopt.data.shards import shard_writer
 from airflow_provider_aiopt.data.source import RecordSource
-from airflow_provider_aiopt.runner.accounting import check_bad_fraction, check_balance
+from airflow_provider_aiopt.runner.accounting import check_bad_fraction
 from airflow_provider_aiopt.runner.context import RunContext
+from airflow_provider_aiopt.runner.cutting import Bounds, cut_source
 from airflow_provider_aiopt.runner.index import RunIndex, open_source, write_index
 from airflow_provider_aiopt.runner.results import forget_earlier_run
 from airflow_provider_aiopt.runner.resume import finished_shard
+from airflow_provider_aiopt.runner.shard_output import ShardItem, ShardOutput, ShardWork
 from airflow_provider_aiopt.stages.ingest import NAME, IngestStage
 from airflow_provider_aiopt.telemetry.recorder import StageRecorder
 
-Bounds = tuple[int, int]
+_PARTS = 2  # of the bytes in flight: read ahead, waiting to be written
 
 
 def ingest(context: RunContext, recorder: StageRecorder) -> tuple[ShardRef, ...]:
     """List the source, read its records and write them as shards.
 
-    Each shard gets an equal share of the records, in the order of the listing.
+    Each shard gets an equal share, in the order of the listing.
 
     :returns: references to the shards, none for an empty source
     :raises SourceError: if the source cannot be listed
@@ -35,14 +40,13 @@ def ingest(context: RunContext, recorder: StageRecorder) -> tuple[ShardRef, ...]
             resolver=context.resolver,
             allowed_callables=context.allowed_callables,
         )
-        records = source.count()
+        cuts = cut_source(context, source)
+    context.progress.expect(NAME, source.count())
     try:
         with IngestStage(
             source, batch_rows=context.spec.execution.batch_rows, workers=context.workers
         ) as stage:
-            runner = _IngestRunner(context, recorder, source, stage)
-            cuts = cut_evenly(records, context.spec.execution.shards)
-            refs = tuple(runner.run(shard_name(number), bounds) for number, bounds in enumerate(cuts))
+            refs = _IngestRunner(context, recorder, source, stage).run(cuts)
     finally:
         recorder.details["source_retries"] = source.retries
     index = RunIndex(records=recorder.items_in, shards=tuple(ref.shard for ref in refs))
@@ -53,14 +57,8 @@ def ingest(context: RunContext, recorder: StageRecorder) -> tuple[ShardRef, ...]
     return refs
 
 
-def cut_evenly(records: int, shards: int) -> list[Bounds]:
-    """Cut *records* into at most *shards* ranges, none empty, whose lengths differ by one at most."""
-    count = min(shards, records)
-    return [(number * records // count, (number + 1) * records // count) for number in range(count)]
-
-
 class _IngestRunner:
-    """Reads shard by shard; finished shards are left alone."""
+    """Reads shard by shard, ahead of the writing; finished shards are left alone."""
 
     def __init__(
         self, context: RunContext, recorder: StageRecorder, source: RecordSource, stage: IngestStage
@@ -70,56 +68,73 @@ class _IngestRunner:
         self._source = source
         self._stage = stage
         self._folder = context.workspace.stage(NAME)
+        self._budget = context.spec.execution.max_bytes_in_flight / _PARTS
 
-    def run(self, shard: str, bounds: Bounds) -> ShardRef:
-        recorder = self._recorder
-        fingerprint = self._source.fingerprint(*bounds)
-        manifest = finished_shard(self._context, ShardRef(NAME, shard), fingerprint, self._folder)
-        if manifest is not None:
-            recorder.resumed_items += manifest.rows
-        else:
-            manifest = self._read(shard, bounds, fingerprint)
-        recorder.items_in += manifest.records
-        recorder.items_out += manifest.rows
-        recorder.quarantined += manifest.quarantined
-        return manifest.ref
+    def run(self, cuts: Sequence[Bounds]) -> tuple[ShardRef, ...]:
+        """Read what is not there yet and return references to all shards."""
+        todo: list[tuple[ShardWork, Bounds]] = []
+        for number, bounds in enumerate(cuts):
+            shard, fingerprint = shard_name(number), self._source.fingerprint(*bounds)
+            manifest = finished_shard(self._context, ShardRef(NAME, shard), fingerprint, self._folder)
+            if manifest is None:
+                # Rows are what is read, should their file change after it was counted; files are what was
+                # listed.
+                listed = self._context.spec.source.format == "files"
+                todo.append(
+                    (ShardWork(shard, fingerprint, bounds[1] - bounds[0] if listed else None), bounds)
+                )
+            else:
+                self._recorder.resumed_items += manifest.rows
+                self._count(manifest)
+                self._context.progress.advance(NAME, manifest.records)
+        if todo:
+            self._make(todo)
+        return tuple(ShardRef(NAME, shard_name(number)) for number in range(len(cuts)))
 
-    def _read(self, shard: str, bounds: Bounds, fingerprint: str) -> ShardManifest:
-        with shard_writer(self._folder, f"{shard}.arrow") as writer:
-            bad = self._copy(bounds, writer)
-            # Rows are what was read, should their file have changed since it was counted; files are what was
-            # listed.
-            listed = self._context.spec.source.format == "files"
-            records = bounds[1] - bounds[0] if listed else writer.rows + len(bad)
-            check_balance(ShardRef(NAME, shard), records, writer.rows, len(bad))
-            with self._recorder.phase("wait_output"):
-                write_quarantine(self._context.workspace.quarantine, NAME, shard, bad)
-        self._recorder.bytes_out += writer.bytes
-        manifest = ShardManifest(
-            stage=NAME,
-            shard=shard,
-            fingerprint=fingerprint,
-            records=records,
-            rows=writer.rows,
-            quarantined=len(bad),
-            file=writer.name,
-            file_bytes=writer.bytes,
+    def _make(self, todo: Sequence[tuple[ShardWork, Bounds]]) -> None:
+        output = ShardOutput(
+            self._context.workspace, NAME, lambda shard: shard_writer(self._folder, f"{shard}.arrow")
         )
-        self._context.workspace.commit(manifest)
-        return manifest
+        try:
+            with ExitStack() as stack:
+                stack.enter_context(output)
+                behind = stack.enter_context(WriteBehind(budget=self._budget))
+                for item in self._claimed(self._ahead(self._read(todo), stack)):
+                    with self._recorder.phase("wait_output"):
+                        behind.submit(partial(output.take, item), item.weight())
+                with self._recorder.phase("wait_output"):
+                    behind.drain()
+        finally:
+            for manifest in output.made.values():
+                self._count(manifest)
+                self._recorder.bytes_out += manifest.file_bytes
 
-    def _copy(self, bounds: Bounds, writer: BatchWriter) -> list[BadRecord]:
-        """Copy the records within *bounds* to the shard and return the bad ones."""
+    def _ahead(self, items: Iterator[ShardItem], stack: ExitStack) -> Iterator[ShardItem]:
+        if self._context.spec.source.format == "python":
+            return items  # few data sets are safe on several threads: this one has counted it
+        return stack.enter_context(ReadAhead(items, weigh=ShardItem.weight, budget=self._budget))
+
+    def _read(self, todo: Sequence[tuple[ShardWork, Bounds]]) -> Iterator[ShardItem]:
+        """Yield the batches of all shards in order, each shard followed by its end."""
+        for work, bounds in todo:
+            for output in self._stage.read(*bounds):
+                yield ShardItem(work, output.batch, output.bad)
+            yield ShardItem(work)
+
+    def _claimed(self, items: Iterator[ShardItem]) -> Iterator[ShardItem]:
         recorder = self._recorder
-        bad: list[BadRecord] = []
-        batches = self._stage.read(*bounds)
         while True:
             with recorder.phase("wait_input"):
-                output = next(batches, None)
-            if output is None:
-                return bad
-            bad.extend(output.bad)
-            recorder.bytes_in += output.batch.column("payload").nbytes
-            recorder.batch_sizes[output.batch.num_rows] += 1
-            with recorder.phase("wait_output"):
-                writer.write(output.batch)
+                item = next(items, None)
+            if item is None:
+                return
+            if item.batch is not None:
+                recorder.bytes_in += item.batch.column("payload").nbytes
+                recorder.batch_sizes[item.batch.num_rows] += 1
+                self._context.progress.advance(NAME, item.batch.num_rows + len(item.bad))
+            yield item
+
+    def _count(self, manifest: ShardManifest) -> None:
+        self._recorder.items_in += manifest.records
+        self._recorder.items_out += manifest.rows
+        self._recorder.quarantined += manifest.quarantined

@@ -42,13 +42,13 @@ def results_writer(context: RunContext, head: OutputHead, shard: str) -> BatchWr
 def forget_earlier_run(workspace: Workspace, index: RunIndex) -> None:
     """Remove what would be counted twice when a run is ingested again, over another listing or cut otherwise.
 
-    These are the quarantined records of shards that there are no longer, and the reports of the stages that
-    follow; each leaves a new one when it runs again.
+    These are the quarantined records of shards that there are no longer, and the stages' reports; each stage
+    leaves a new one when it ends.
     """
     for name in workspace.quarantine.names():
         if name.removesuffix(".parquet").rpartition("-")[2] not in index.shards:
             workspace.quarantine.remove(name)
-    remove_stage_reports(workspace.root, STAGES[1:])
+    remove_stage_reports(workspace.root, STAGES)
 
 
 def remove_foreign_results(folder: Folder, index: RunIndex) -> None:

@@ -11,14 +11,14 @@ from airflow_provider_aiopt.data.shards import shard_writer
 from airflow_provider_aiopt.exceptions import ShardError
 from airflow_provider_aiopt.runner.accounting import check_bad_fraction
 from airflow_provider_aiopt.runner.caching import preprocess_cache
+from airflow_provider_aiopt.runner.calls import DEVICE_BATCHES, calls_at_once, device_facts
 from airflow_provider_aiopt.runner.context import RunContext, StageOutcome
 from airflow_provider_aiopt.runner.fingerprints import stage_settings
 from airflow_provider_aiopt.runner.index import read_index
 from airflow_provider_aiopt.runner.ingest import ingest
 from airflow_provider_aiopt.runner.results import remove_foreign_results, results_folder, results_writer
-from airflow_provider_aiopt.runner.stage import ShardRunner
+from airflow_provider_aiopt.runner.stage import LoadedStage, ShardRunner
 from airflow_provider_aiopt.runtimes.files import ModelFiles, find_model
-from airflow_provider_aiopt.stages.base import Stage
 from airflow_provider_aiopt.stages.choose import (
     load_pipeline_model,
     make_batcher,
@@ -29,6 +29,7 @@ from airflow_provider_aiopt.stages.choose import (
 from airflow_provider_aiopt.stages.inference import InferenceStage
 from airflow_provider_aiopt.stages.postprocess import PostprocessStage
 from airflow_provider_aiopt.stages.preprocess import PreprocessStage, decoding_executor
+from airflow_provider_aiopt.telemetry.occupancy import Occupancy
 from airflow_provider_aiopt.telemetry.publish import publish_stage_report
 from airflow_provider_aiopt.telemetry.recorder import StageRecorder
 from airflow_provider_aiopt.telemetry.reports import STAGES, StageReport
@@ -55,19 +56,15 @@ def run_stage(context: RunContext, stage: str, refs: Sequence[ShardRef] = ()) ->
     return StageOutcome(made, recorder.report())
 
 
-def run_pipeline(
-    context: RunContext, *, on_stage: Callable[[str], None] = lambda _: None
-) -> tuple[StageReport, ...]:
+def run_pipeline(context: RunContext) -> tuple[StageReport, ...]:
     """Run all stages in this process.
 
     :param context: the run
-    :param on_stage: called with a stage's name as it begins
     :returns: the stages' reports in order
     """
     refs: tuple[ShardRef, ...] = ()
     reports = []
     for stage in STAGES:
-        on_stage(stage)
         outcome = run_stage(context, stage, refs)
         refs = outcome.refs
         reports.append(outcome.report)
@@ -90,10 +87,10 @@ def _preprocess(
 ) -> tuple[ShardRef, ...]:
     files = find_model(context.spec.model, resolver=context.resolver)
 
-    def make_stage() -> Stage:
+    def make_stage(_: int) -> LoadedStage:
         allowed = context.allowed_callables
         transform = make_transform(context.spec, files, allowed_callables=allowed, parts=context.workers)
-        return PreprocessStage(
+        stage = PreprocessStage(
             transform,
             executor=decoding_executor(
                 context.workers,
@@ -102,6 +99,9 @@ def _preprocess(
             ),
             cache=preprocess_cache(context.spec, files, transform, recorder.cache),
         )
+        # The records of one batch keep all workers busy; while the last of them is put together, those of
+        # the next batch are.
+        return LoadedStage(stage, batches=2)
 
     return _make_shards(context, recorder, files, make_stage, refs)
 
@@ -112,19 +112,31 @@ def _inference(
     spec = context.spec
     files = find_model(spec.model, resolver=context.resolver)
 
-    def make_stage() -> Stage:
+    def make_stage(batches: int) -> LoadedStage:
+        calls = calls_at_once(context, batches)
         with recorder.phase("model_load"):
-            model = load_pipeline_model(spec, resolver=context.resolver)
+            model = load_pipeline_model(
+                spec.model_copy(update={"model": spec.model.model_copy(update={"threads": calls.threads})}),
+                resolver=context.resolver,
+            )
         recorder.runtime = model.runtime.description
         if model.runtime.fallback:
             recorder.details["device_fallback"] = model.runtime.fallback
         if model.runtime.normalisation:
             recorder.details["normalisation"] = model.runtime.normalisation
         batcher = make_batcher(spec.execution, model.runtime)
-        at_end.callback(lambda: recorder.details.update(batching=batcher.facts()))
+        occupancy = Occupancy()
+        at_end.callback(
+            lambda: recorder.details.update(
+                batching=batcher.facts(), **device_facts(model.runtime, occupancy)
+            )
+        )
         transform = make_transform(spec, model.files, allowed_callables=context.allowed_callables)
         head = make_head(spec, model.files)
-        return InferenceStage(model.runtime, transform, head, batcher)
+        stage = InferenceStage(model.runtime, transform, head, batcher, occupancy)
+        if model.runtime.on_device:
+            return LoadedStage(stage, batches=DEVICE_BATCHES)
+        return LoadedStage(stage, batches=calls.lanes, lanes=calls.lanes)
 
     recorder.details["model_sha256"] = files.sha256
     with ExitStack() as at_end:
@@ -142,7 +154,7 @@ def _postprocess(
         context,
         recorder,
         settings=settings[recorder.stage],
-        make_stage=lambda: PostprocessStage(head),
+        make_stage=lambda _: LoadedStage(PostprocessStage(head)),
         target=folder,
         make_writer=partial(results_writer, context, head),
     ).run(refs)
@@ -158,7 +170,7 @@ def _make_shards(
     context: RunContext,
     recorder: StageRecorder,
     files: ModelFiles,
-    make_stage: Callable[[], Stage],
+    make_stage: Callable[[int], LoadedStage],
     refs: Sequence[ShardRef],
 ) -> tuple[ShardRef, ...]:
     """Run a stage whose output the next one reads."""

@@ -9,6 +9,8 @@ from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapV
 from airflow_provider_aiopt.spec.base import SpecModel
 
 AUTO = "auto"
+MAX_SHARDS = 99_999
+"""Most shards of a run: their names have five digits."""
 
 
 def _size_or_auto(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
@@ -55,23 +57,30 @@ class ExecutionSpec(SpecModel):
     """Sizes and limits of a run.
 
     :param shards: parts that the records are split into; in Airflow each becomes one mapped task per stage
+    :param shard_bytes: bytes of the source that one part shall have, in place of ``shards``: how many there
+        are follows from the listed sizes.  Files of a size that is not listed count as 0
     :param batch_size: records per inference call; the default suits a CPU, whose caches hold no more, while a
         GPU wants 32 or more; ``auto`` measures a few sizes as inference begins and takes the smallest that is
         about as fast as the best.  Results do not depend on it
     :param batching: how inference cuts batches into calls
-    :param workers: threads that read and decode side by side; default: one for each core that the process
-        may use
-    :param max_bytes_in_flight: bytes of records that streaming holds at once, beside its batches' tensors
+    :param workers: threads that read, decode and call the model side by side; default: one for each core
+        that the process may use
+    :param keep_order: whether results keep the order of the source; without, streaming hands those of one
+        shard on as they come.  Which records a shard has, and what their results are, stays the same
+    :param max_bytes_in_flight: bytes of records that are held at once: in streaming beside its batches'
+        tensors, in staged execution read ahead, being worked on and waiting to be written, a third each
     :param record_timeout_s: seconds that preparing one record may take before it is quarantined; null for no
         limit.  More than 16 that hang at once fail the task: their threads cannot be ended before the process
     :param max_bad_fraction: share of the run's records that may be quarantined, 0 to 1, before the run fails
     :param resume: whether a retry goes on after the shards that an earlier attempt finished
     """
 
-    shards: int = Field(default=1, ge=1, le=99_999)
+    shards: int = Field(default=1, ge=1, le=MAX_SHARDS)
+    shard_bytes: int | None = Field(default=None, ge=1)
     batch_size: BatchSize = 8
     batching: BatchingSpec = BatchingSpec()
     workers: int | None = Field(default=None, ge=1)
+    keep_order: bool = True
     max_bytes_in_flight: int = Field(default=256 * 1024 * 1024, ge=1)
     record_timeout_s: float | None = Field(default=300.0, gt=0)
     max_bad_fraction: float = Field(default=1.0, ge=0, le=1)
@@ -86,6 +95,15 @@ class ExecutionSpec(SpecModel):
     def call_sizes(self) -> tuple[int, ...]:
         """Rows that full calls of the model have, ascending."""
         return self.batching.pad_to or (self.batch_rows,)
+
+    @model_validator(mode="after")
+    def _one_way_to_cut(self) -> Self:
+        if self.shard_bytes is not None and self.shards > 1:
+            raise ValueError(
+                f"shards ({self.shards}) and shard_bytes ({self.shard_bytes}) contradict each other. Give "
+                "one of them: the number of shards, or their size"
+            )
+        return self
 
     @model_validator(mode="after")
     def _batching_fits_batch_size(self) -> Self:

@@ -67,6 +67,15 @@ class PipelineSpec(SpecModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _source_fits_cut(self) -> Self:
+        if self.source.format == "python" and self.execution.shard_bytes is not None:
+            raise ValueError(
+                "execution.shard_bytes needs sizes, which a source of format 'python' does not list. Set "
+                "execution.shards instead"
+            )
+        return self
+
     def to_dict(self) -> dict[str, Any]:
         """Return the spec as plain JSON values, without the keys that have their default."""
         values = self.model_dump(mode="json", exclude_defaults=True)

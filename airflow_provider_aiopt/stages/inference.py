@@ -14,6 +14,7 @@ from airflow_provider_aiopt.stages.batching.padding import pad_rows, trim_rows
 from airflow_provider_aiopt.stages.batching.policies import Cut
 from airflow_provider_aiopt.stages.outputs.base import OutputHead
 from airflow_provider_aiopt.stages.transforms.base import Transform
+from airflow_provider_aiopt.telemetry.occupancy import Occupancy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,10 +31,16 @@ class InferenceStage:
     :param transform: builds the model's input tensors
     :param head: reduces the model's outputs
     :param batcher: cuts batches into calls of the model
+    :param occupancy: is told when calls of the model are under way
     """
 
     def __init__(
-        self, runtime: ModelRuntime, transform: Transform, head: OutputHead, batcher: Batcher
+        self,
+        runtime: ModelRuntime,
+        transform: Transform,
+        head: OutputHead,
+        batcher: Batcher,
+        occupancy: Occupancy | None = None,
     ) -> None:
         self._runtime = runtime
         self._transform = transform
@@ -41,6 +48,7 @@ class InferenceStage:
         self._batcher = batcher
         self._width: int | None = None
         self._lock = threading.Lock()
+        self._occupancy = occupancy or Occupancy()
 
     def process(self, batch: pa.RecordBatch) -> StageOutput:
         """Run the model on one batch; records for which it answers NaN or infinity are bad.
@@ -70,7 +78,8 @@ class InferenceStage:
         feeds = self._transform.feeds(batch.slice(cut.start, cut.rows), self._runtime.inputs)
         padded = pad_rows(feeds, cut.padded)
         check_feeds(self._runtime.inputs, padded)
-        answered = self._runtime.run(padded)
+        with self._occupancy.using():
+            answered = self._runtime.run(padded)
         nbytes = sum(value.nbytes for tensors in (padded, answered) for value in tensors.values())
         reduced = self._head.reduce(trim_rows(answered, cut.padded, cut.rows), feeds)
         self._check_width(reduced.shape[1])

@@ -71,6 +71,15 @@ class StageRecorder:
         """Account a block's time to *name*; see :class:`StageClock`."""
         return self._clock.phase(name)
 
+    def working(self) -> AbstractContextManager[None]:
+        """Account a block that runs on another thread than the stage's driver; see :class:`StageClock`."""
+        return self._clock.working()
+
+    def set_lanes(self, lanes: int) -> None:
+        """Say how many such blocks at once keep the stage fully busy, before the first of them."""
+        self._clock.lanes = lanes
+        self.details["threads"] = lanes
+
     def __enter__(self) -> Self:
         """Begin; the clock has run since the recorder was made."""
         return self

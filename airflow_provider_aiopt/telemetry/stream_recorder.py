@@ -18,6 +18,7 @@ from pydantic import JsonValue
 
 from airflow_provider_aiopt.data.cache.guard import CacheTally
 from airflow_provider_aiopt.data.parallel import usable_cores
+from airflow_provider_aiopt.telemetry.progress import NullProgress, Progress
 from airflow_provider_aiopt.telemetry.recorder import utc_now
 from airflow_provider_aiopt.telemetry.reports import STAGES, StageReport, TaskIdentity
 from airflow_provider_aiopt.telemetry.resources import ResourceUse
@@ -57,7 +58,9 @@ class StreamRecorder:
     written.
 
     :param pipeline: name of the pipeline
+    :param shard: the shard worked on, None for several
     :param task: the Airflow task, None outside Airflow
+    :param progress: is told how far the stages are
     :param today: wall clock, in UTC
     """
 
@@ -65,12 +68,17 @@ class StreamRecorder:
         self,
         pipeline: str,
         *,
+        shard: str | None = None,
         task: TaskIdentity | None = None,
+        progress: Progress | None = None,
         today: Callable[[], datetime] = utc_now,
     ) -> None:
         self.pipeline = pipeline
+        self.shard = shard
         self.task = task
         self.stages: Mapping[str, StageTally] = {stage: StageTally() for stage in STAGES}
+        self._progress = progress or NullProgress()
+        self._expected = dict.fromkeys(STAGES, 0)
         self._today = today
         self._started_at = self._ended_at = today()
         self._started = time.perf_counter()
@@ -129,6 +137,12 @@ class StreamRecorder:
             yield
         self.stages["inference"].model_load_s += time.perf_counter() - began
 
+    def expect(self, records: int) -> None:
+        """Note how many *records* enter the first stage in all."""
+        for stage in STAGES:
+            self._expected[stage] = records
+            self._progress.expect(stage, records)
+
     def count_resumed(self, records: int, rows: int, bad: int) -> None:
         """Count a shard of *records* that an earlier attempt turned into *rows* results and *bad* records."""
         with self._lock:
@@ -139,6 +153,9 @@ class StreamRecorder:
             entrance = self.stages[STAGES[0]]
             entrance.items_in += records - rows
             entrance.quarantined += bad
+        for stage in STAGES:
+            self._progress.advance(stage, records if stage == STAGES[0] else rows)
+        self._expect_fewer(STAGES[0], bad)
 
     def count_batch(self, stage: str, rows: int, bad: int) -> None:
         """Count one batch of *rows* good and *bad* bad records that leaves *stage*."""
@@ -148,6 +165,16 @@ class StreamRecorder:
             tally.items_out += rows
             tally.quarantined += bad
             tally.batch_sizes[rows + bad] += 1
+        self._progress.advance(stage, rows + bad)
+        self._expect_fewer(stage, bad)
+
+    def _expect_fewer(self, stage: str, bad: int) -> None:
+        """Note that *bad* records do not get beyond *stage*."""
+        for later in STAGES[STAGES.index(stage) + 1 :] if bad else ():
+            with self._lock:
+                self._expected[later] -= bad
+                left = self._expected[later]
+            self._progress.expect(later, left)
 
     def reports(self) -> tuple[StageReport, ...]:
         """Return the stages' reports in order."""
@@ -159,6 +186,7 @@ class StreamRecorder:
         return StageReport(
             pipeline=self.pipeline,
             stage=stage,
+            shard=self.shard,
             task=self.task,
             started_at=self._started_at,
             ended_at=self._ended_at,

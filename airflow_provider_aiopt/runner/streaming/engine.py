@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+
+from pydantic import JsonValue
 
 from airflow_provider_aiopt.data.parallel import map_ordered
 from airflow_provider_aiopt.data.source import RecordSource
 from airflow_provider_aiopt.runner.caching import preprocess_cache
+from airflow_provider_aiopt.runner.calls import DEVICE_BATCHES, device_facts
 from airflow_provider_aiopt.runner.context import RunContext
 from airflow_provider_aiopt.runner.streaming.plan import PlannedShard
 from airflow_provider_aiopt.runner.streaming.steps import StreamItem, StreamStep
@@ -24,9 +27,8 @@ from airflow_provider_aiopt.stages.ingest import IngestStage
 from airflow_provider_aiopt.stages.outputs.base import OutputHead
 from airflow_provider_aiopt.stages.postprocess import PostprocessStage
 from airflow_provider_aiopt.stages.preprocess import PreprocessStage, decoding_executor
+from airflow_provider_aiopt.telemetry.occupancy import Occupancy
 from airflow_provider_aiopt.telemetry.stream_recorder import StreamRecorder
-
-_DEVICE_BATCHES = 2  # one on the device, one ready behind it
 
 
 class StreamEngine:
@@ -53,9 +55,17 @@ class StreamEngine:
         self._head = head
         self._workers = context.workers
 
+    def expect(self, records: int) -> None:
+        """Note how many *records* there are in all, those of finished shards included."""
+        self._recorder.expect(records)
+
     def run(self, shards: Sequence[PlannedShard]) -> Generator[StreamItem, None, None]:
-        """Yield what is ready to be written, in the order of the source; a shard's last item has no batch."""
+        """Yield what is ready to be written, shard by shard; a shard's last item has no batch.
+
+        Within a shard it is in the order of the source, unless ``execution.keep_order`` is off.
+        """
         with ExitStack() as stack:
+            stack.callback(lambda: self._note("ingest", source_retries=self._source.retries))
             model = self._load()
             reader = stack.enter_context(
                 IngestStage(
@@ -68,10 +78,14 @@ class StreamEngine:
             pool = self._threads(stack, self._lanes(model), "aiopt-stream")
             items = self._read(reader, shards)
             if model.runtime.on_device:
-                device = self._threads(stack, _DEVICE_BATCHES, "aiopt-device")
+                device = self._threads(stack, DEVICE_BATCHES, "aiopt-device")
                 prepared = self._overlap(prepare, items, pool)
                 yield from map_ordered(
-                    lambda item: finish(infer(item)), prepared, device, ahead=_DEVICE_BATCHES
+                    lambda item: finish(infer(item)),
+                    prepared,
+                    device,
+                    ahead=DEVICE_BATCHES,
+                    together=self._together,
                 )
             else:
                 yield from self._overlap(lambda item: finish(infer(prepare(item))), items, pool)
@@ -108,10 +122,15 @@ class StreamEngine:
             initializer=process_initializer(spec, model.files, allowed_callables=allowed),
         )
         prepare = PreprocessStage(transform, executor=decoder, cache=cache)
-        infer = InferenceStage(model.runtime, transform, head, batcher)
+        occupancy = Occupancy()
+        infer = InferenceStage(model.runtime, transform, head, batcher, occupancy)
         # Both come after the threads, which are entered later, have ended.
         stack.callback(prepare.close)
-        stack.callback(lambda: recorder.stages["inference"].details.update(batching=batcher.facts()))
+        stack.callback(
+            lambda: self._note(
+                "inference", batching=batcher.facts(), **device_facts(model.runtime, occupancy)
+            )
+        )
         return (
             StreamStep("preprocess", prepare, recorder, lanes=lanes),
             StreamStep("inference", infer, recorder, lanes=shared),
@@ -142,7 +161,18 @@ class StreamEngine:
             ahead=2 * (self._workers + 1),
             weigh=StreamItem.weight,
             budget=self._context.spec.execution.max_bytes_in_flight,
+            together=self._together,
         )
+
+    @property
+    def _together(self) -> Callable[[StreamItem], Hashable] | None:
+        """Tell which neighbours' order does not matter: the batches of a shard, but not its end."""
+        if self._context.spec.execution.keep_order:
+            return None
+        return lambda item: (item.shard, item.batch is None)
+
+    def _note(self, stage: str, **details: JsonValue) -> None:
+        self._recorder.stages[stage].details.update(details)
 
     def _read(self, reader: IngestStage, shards: Sequence[PlannedShard]) -> Iterator[StreamItem]:
         recorder = self._recorder

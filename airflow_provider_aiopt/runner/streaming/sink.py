@@ -13,7 +13,7 @@ from airflow_provider_aiopt.data.shards import BatchWriter
 from airflow_provider_aiopt.runner.accounting import check_balance, check_fraction
 from airflow_provider_aiopt.runner.context import RunContext
 from airflow_provider_aiopt.runner.results import results_folder, results_writer
-from airflow_provider_aiopt.runner.streaming.plan import PlannedShard
+from airflow_provider_aiopt.runner.streaming.plan import OtherShards, PlannedShard
 from airflow_provider_aiopt.runner.streaming.steps import StreamItem
 from airflow_provider_aiopt.stages.outputs.base import OutputHead
 from airflow_provider_aiopt.telemetry.reports import STAGES
@@ -28,7 +28,9 @@ class StreamSink:
     :param context: the run
     :param recorder: accounts for the writing
     :param head: what makes the results
-    :param shards: the run's shards
+    :param shards: the shards that this stream works on
+    :param records: records of the whole run, by which ``execution.max_bad_fraction`` is judged
+    :param others: the run's other shards, where other tasks stream them meanwhile
     """
 
     def __init__(
@@ -37,12 +39,16 @@ class StreamSink:
         recorder: StreamRecorder,
         head: OutputHead,
         shards: Iterable[PlannedShard],
+        *,
+        records: int,
+        others: OtherShards | None = None,
     ) -> None:
         self._context = context
         self._recorder = recorder
         self._head = head
         self._shards: Mapping[str, PlannedShard] = {shard.name: shard for shard in shards}
-        self._records = sum(shard.bounds[1] - shard.bounds[0] for shard in self._shards.values())
+        self._records = records
+        self._others = others
         self._folder = results_folder(context)
         self._writer: BatchWriter | None = None
         self._bad: list[BadRecord] = []
@@ -79,18 +85,21 @@ class StreamSink:
             else:
                 self._commit(self._shards[item.shard], self._writer)
 
-    def withdraw(self) -> None:
-        """Remove what was published of a run that fails as a whole."""
-        for shard in self._shards:
+    def withdraw(self, shards: Iterable[str]) -> None:
+        """Remove what was published of a run that fails as a whole.
+
+        :param shards: names of all its shards
+        """
+        for shard in shards:
             self._folder.remove(f"{shard}.parquet")
 
     def _commit(self, shard: PlannedShard, writer: BatchWriter) -> None:
         bad = self._bad
         # Rows are what was read, should their file have changed since it was counted.
         listed = self._context.spec.source.format == "files"
-        records = shard.bounds[1] - shard.bounds[0] if listed else writer.rows + len(bad)
+        records = shard.records if listed else writer.rows + len(bad)
         check_balance(ShardRef(STAGES[-1], shard.name), records, writer.rows, len(bad))
-        check_fraction(self._context, self._bad_before + len(bad), self._records)
+        self._check_fraction(len(bad))
         for stage in STAGES:
             found = [record for record in bad if record.stage == stage]
             write_quarantine(self._context.workspace.quarantine, stage, shard.name, found)
@@ -110,3 +119,9 @@ class StreamSink:
         self._recorder.stages[STAGES[-1]].bytes_out += writer.bytes
         self._bad_before += len(bad)
         self._bad = []
+        if self._others is not None:
+            self._check_fraction(0)  # again: of tasks that commit at once, one sees what all have found
+
+    def _check_fraction(self, bad: int) -> None:
+        elsewhere = 0 if self._others is None else self._others.bad()
+        check_fraction(self._context, self._bad_before + bad + elsewhere, self._records)
