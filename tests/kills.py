@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.synchronize import Event
@@ -28,6 +29,9 @@ _PRELOADED = [
     "pytest",
     "yaml",
 ]
+
+THREADS_LEFT = 99
+"""Exit code of a process that ended with threads of the package still there."""
 
 Change = tuple[str, str]
 """An event of Python's audit table and the path that it is about."""
@@ -85,6 +89,27 @@ def run_until(arguments: list[str], folder: str, number: int) -> None:
 
     _on_change(folder, count)
     run(arguments)
+
+
+def run_until_told(arguments: list[str], folder: str, number: int, told: signal.Signals) -> None:
+    """Run the command line and be sent the signal *told* before change *number* below *folder*.
+
+    The process must end of itself, with no thread of the package left.
+    """
+    left = number
+
+    def count(_: Change) -> None:
+        nonlocal left
+        left -= 1
+        if left == -1:  # once: what is raised here is cleaned up after with further changes
+            os.kill(os.getpid(), told)
+
+    _on_change(folder, count)
+    with Path(os.devnull).open("w") as nowhere:
+        sys.stdout = sys.stderr = nowhere
+        code = main(arguments)
+    left_over = [thread.name for thread in threading.enumerate() if thread.name.startswith("aiopt")]
+    sys.exit(THREADS_LEFT if left_over else code)
 
 
 def run_until_file(arguments: list[str], file: str) -> None:

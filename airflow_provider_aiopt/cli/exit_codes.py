@@ -8,6 +8,7 @@ Code  Meaning
 2     the command line is wrong; standard error shows the usage
 130   interrupted from the keyboard (128 + SIGINT)
 141   the reader of standard output went away, as in ``aiopt report RUN --json | head`` (128 + SIGPIPE)
+143   told to end (128 + SIGTERM); like the keyboard's, it ends threads and removes temporary files
 ====  ====================================================================================================
 
 A bug shows as a traceback, with code 1.
@@ -17,9 +18,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import IntEnum
+from types import FrameType
 
 from airflow_provider_aiopt.exceptions import AioptError
 
@@ -32,6 +37,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     INTERRUPTED = 130
     BROKEN_PIPE = 141
+    TERMINATED = 143
 
 
 def guarded(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
@@ -42,8 +48,9 @@ def guarded(run: Callable[[argparse.Namespace], int], arguments: argparse.Namesp
     :returns: the exit code
     """
     try:
-        code = run(arguments)
-        sys.stdout.flush()
+        with _terminable():
+            code = run(arguments)
+            sys.stdout.flush()
     except AioptError as error:
         complain(str(error))
         return ExitCode.FAILURE
@@ -51,10 +58,35 @@ def guarded(run: Callable[[argparse.Namespace], int], arguments: argparse.Namesp
         # The interpreter flushes standard output once more when it ends: give it somewhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.BROKEN_PIPE
+    except _Terminated:
+        complain("told to end")
+        return ExitCode.TERMINATED
     except KeyboardInterrupt:
         complain("interrupted")
         return ExitCode.INTERRUPTED
     return code
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, as an error that unwinds whatever runs."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Unwind the block on SIGTERM, whose own effect is to end the process where it stands."""
+
+    def end(_: int, __: FrameType | None) -> None:
+        raise _Terminated
+
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:  # somebody else's to decide
+        yield
+        return
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def complain(message: str) -> None:

@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kills import finish, run, run_and_note, run_held, run_until, run_until_file, server, start
+from kills import (
+    finish,
+    run,
+    run_and_note,
+    run_held,
+    run_until,
+    run_until_file,
+    run_until_told,
+    server,
+    start,
+)
 from PIL import Image
 from pipelines import CLI, Outcome, Site
 
@@ -92,6 +102,30 @@ def test_killed_before_any_change_to_any_file(site: Site) -> None:
 
     with ThreadPoolExecutor(2) as executor:
         list(executor.map(kill_and_start_again, moments))
+
+
+@IN_EITHER_MODE
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM], ids=lambda told: told.name)
+def test_told_to_end_before_any_change_to_any_file(site: Site, told: signal.Signals) -> None:
+    """Ctrl-C, or the end of a pod: threads end, and nothing half-done is left, not even before a retry."""
+    settings = SETTINGS | {"execution__workers": 3, "execution__batch_size": 1}
+    expected, changes = undisturbed(site)
+    moments = [(number, site.arguments(f"run-{number}", **settings)) for number in range(changes)]
+
+    def tell_and_start_again(moment: tuple[int, list[str]]) -> None:
+        number, arguments = moment
+        folder = workspace(site, f"run-{number}")
+        assert finish(start(run_until_told, arguments, str(folder), number, told)) == 128 + told, number
+        assert temporary_files(folder) == [], number
+        kept = finished_shards(folder)
+
+        assert finish(start(run, arguments)) == 0
+        outcome = site.outcome(f"run-{number}")
+        assert outcome == expected, number
+        assert kept.items() <= finished_shards(folder).items(), number
+
+    with ThreadPoolExecutor(2) as executor:
+        list(executor.map(tell_and_start_again, moments))
 
 
 @pytest.mark.parametrize("file", ["ingest/00001.arrow", "preprocess/00001.json", "results/00001.parquet"])

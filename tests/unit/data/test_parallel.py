@@ -65,6 +65,31 @@ def test_no_more_than_the_budget_is_under_way_but_one_item_always_is(
     assert max(waiting) <= most
 
 
+@given(st.lists(st.integers(0, 3), max_size=20), st.integers(1, 5))
+def test_only_neighbours_that_belong_together_change_places(groups: list[int], ahead: int) -> None:
+    items = list(enumerate(groups))
+    with ThreadPoolExecutor(3) as executor:
+        results = list(
+            map_ordered(lambda item: item, items, executor, ahead=ahead, together=lambda item: item[1])
+        )
+    assert sorted(results) == items
+    assert [group for _, group in results] == groups
+
+
+def test_those_that_belong_together_come_as_they_end(executor: ThreadPoolExecutor) -> None:
+    claimed = threading.Event()
+
+    def work(item: int) -> int:
+        if item == 0:
+            assert claimed.wait(10)
+        return item
+
+    results = map_ordered(work, range(2), executor, ahead=2, together=lambda _: "all")
+    assert next(results) == 1  # in order it would wait for the first for ever
+    claimed.set()
+    assert list(results) == [0]
+
+
 def test_a_serial_executor_answers_with_what_the_call_did() -> None:
     executor = SerialExecutor()
     assert executor.submit(int, "7").result() == 7

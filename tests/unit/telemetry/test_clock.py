@@ -117,3 +117,51 @@ def test_the_phases_add_up_to_the_wall_time_however_they_are_nested(steps: list)
         play(step)
     clock.stop()
     assert sum(map(clock.seconds, PHASES)) == clock.wall_s == time.now - 1000
+
+
+def test_lanes_that_work_are_busy_whatever_the_driver_waits_for(time: FakeTime) -> None:
+    clock = StageClock(time)
+    clock.lanes = 2
+    with clock.phase("wait_input"):
+        with clock.working():
+            time.advance(4)  # one of two lanes
+            with clock.working():
+                time.advance(2)  # both
+        time.advance(1)  # none
+    time.advance(8)
+    clock.stop()
+    assert [clock.seconds(phase) for phase in PHASES] == [2 + 2 + 8, 0, 2 + 1, 0]
+
+
+def test_more_blocks_than_lanes_do_not_make_a_second_longer(time: FakeTime) -> None:
+    clock = StageClock(time)
+    with clock.phase("wait_output"), clock.working(), clock.working():
+        time.advance(3)
+    clock.stop()
+    assert (clock.wall_s, clock.seconds("busy"), clock.seconds("wait_output")) == (3, 3, 0)
+
+
+@given(
+    st.integers(1, 4),
+    st.lists(st.tuples(st.sampled_from([*PHASES, "begin", "end"]), st.integers(0, 64)), max_size=30),
+)
+def test_the_phases_add_up_to_the_wall_time_whichever_lanes_work(lanes: int, steps: list) -> None:
+    time = FakeTime()
+    clock = StageClock(time)
+    clock.lanes = lanes
+    working = []
+    for step, seconds in steps:
+        if step == "begin":
+            working.append(clock.working())
+            working[-1].__enter__()
+            time.advance(seconds)
+        elif step == "end":
+            if working:
+                working.pop().__exit__(None, None, None)
+            time.advance(seconds)
+        else:
+            with clock.phase(step):
+                time.advance(seconds)
+    clock.stop()
+    assert sum(map(clock.seconds, PHASES)) == pytest.approx(clock.wall_s)
+    assert clock.wall_s == time.now - 1000

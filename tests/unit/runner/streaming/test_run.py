@@ -1,20 +1,26 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_aiopt.data.parallel import usable_cores
 from airflow_provider_aiopt.exceptions import ModelInputError, StorageFullError, TooManyBadRecordsError
+from airflow_provider_aiopt.runner import staged
 from airflow_provider_aiopt.runner.staged import run_pipeline
-from airflow_provider_aiopt.runner.streaming import run_streaming
+from airflow_provider_aiopt.runner.streaming import engine, run_streaming
 from airflow_provider_aiopt.runner.streaming.sink import StreamSink
+from airflow_provider_aiopt.runtimes.loading import LoadedModel
+from airflow_provider_aiopt.stages.inference import InferenceStage
 from airflow_provider_aiopt.telemetry.reports import STAGES
 
 Make = Callable[[Path], Any]
@@ -163,3 +169,140 @@ def test_fewer_shards_the_second_time_leave_no_stale_results(pipeline: Any) -> N
     run_streaming(pipeline.context(execution__shards=2))
     assert [path.name for path in result_files(pipeline)] == ["00000.parquet", "00001.parquet"]
     assert len(pipeline.results()) == 6
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    numbers=st.lists(
+        st.tuples(st.integers(-999, 999), st.one_of(st.integers(-999, 999), st.just("bad"))), max_size=40
+    ),
+    options=st.fixed_dictionaries(
+        {
+            "execution__shards": st.integers(1, 5),
+            "execution__batch_size": st.integers(1, 9),
+            "execution__workers": st.integers(1, 4),
+        }
+    ),
+)
+def test_without_order_each_shard_has_the_same_results(
+    make_pipeline: Make,
+    tmp_path_factory: pytest.TempPathFactory,
+    numbers: list[tuple[int, int | str]],
+    options: dict[str, Any],
+) -> None:
+    found = []
+    for keep_order in (True, False):
+        pipeline = make_pipeline(tmp_path_factory.mktemp("run"))
+        pipeline.write_rows(*numbers)
+        run_streaming(pipeline.context(**options, execution__keep_order=keep_order))
+        shards = {
+            path.name: sorted((row["id"].partition("#")[2], row["output"]) for row in table(path))
+            for path in result_files(pipeline)
+        }
+        found.append((shards, {bad.id: bad.error_class for bad in pipeline.quarantine()}))
+    assert found[0] == found[1]
+
+
+def table(path: Path) -> list[dict[str, Any]]:
+    return pq.read_table(path, partitioning=None).to_pylist()
+
+
+def test_without_order_a_slow_batch_holds_no_other_of_its_shard_up(
+    pipeline: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = threading.Event()
+    process, take = InferenceStage.process, StreamSink.take
+
+    def first_waits(stage: InferenceStage, batch: Any) -> Any:
+        if batch.column("id")[0].as_py().endswith("#0"):
+            assert written.wait(20)
+        return process(stage, batch)
+
+    def tell(sink: StreamSink, item: Any) -> None:
+        take(sink, item)
+        written.set()
+
+    monkeypatch.setattr(InferenceStage, "process", first_waits)
+    monkeypatch.setattr(StreamSink, "take", tell)
+    options = {"execution__batch_size": 1, "execution__workers": 2, "execution__shards": 2}
+    run_streaming(pipeline.context(**options, execution__keep_order=False))
+    assert next(iter(pipeline.results())) != "0"
+    assert sorted(pipeline.results()) == [str(number) for number in range(6)]
+
+
+class OnDevice:
+    """A runtime that says that it runs on a device."""
+
+    on_device = True
+
+    def __init__(self, runtime: Any) -> None:
+        self._runtime = runtime
+        self.at_once = self.most_at_once = 0
+        self._lock = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._runtime, name)
+
+    def run(self, feeds: Any) -> Any:
+        with self._lock:
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            return self._runtime.run(feeds)
+        finally:
+            with self._lock:
+                self.at_once -= 1
+
+
+@pytest.mark.parametrize("keep_order", [True, False])
+@pytest.mark.parametrize(
+    ("run", "module"), [(run_streaming, engine), (run_pipeline, staged)], ids=["streaming", "staged"]
+)
+def test_a_device_is_given_a_bounded_number_of_batches_and_its_use_is_reported(
+    pipeline: Any, monkeypatch: pytest.MonkeyPatch, run: Any, module: Any, keep_order: bool
+) -> None:
+    load, devices = module.load_model, []
+
+    def load_on_device(*arguments: Any, **options: Any) -> LoadedModel:
+        model = load(*arguments, **options)
+        devices.append(OnDevice(model.runtime))
+        return LoadedModel(model.files, devices[0])
+
+    monkeypatch.setattr(module, "load_model", load_on_device)
+    options = {"execution__batch_size": 1, "execution__workers": 4, "execution__shards": 2}
+    inference = run(pipeline.context(**options, execution__keep_order=keep_order))[2]
+    assert 0 < inference.details["device_busy"] <= 1
+    assert devices[0].most_at_once <= 2
+    assert sorted(pipeline.results()) == [str(number) for number in range(6)]
+
+
+def test_the_cores_are_no_device(pipeline: Any) -> None:
+    assert "device_busy" not in run_streaming(pipeline.context())[2].details
+
+
+class Seen:
+    """Keeps what a run tells of its progress."""
+
+    def __init__(self) -> None:
+        self.totals: dict[str, int] = {}
+        self.done: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def expect(self, stage: str, records: int) -> None:
+        with self._lock:
+            self.totals[stage] = records
+
+    def advance(self, stage: str, records: int) -> None:
+        with self._lock:
+            self.done[stage] += records
+
+
+@pytest.mark.parametrize("run", [run_streaming, run_pipeline])
+def test_all_records_are_done_at_the_end_also_of_a_run_that_goes_on(pipeline: Any, run: Any) -> None:
+    pipeline.write_rows((1, 2), (3, "bad"), (5, 6), (7, 8))
+    first, again = Seen(), Seen()
+    for seen in (first, again):
+        run(replace(pipeline.context(execution__shards=2), progress=seen))
+        assert seen.totals == seen.done
+    assert first.totals == {"ingest": 4, "preprocess": 4, "inference": 3, "postprocess": 3}
+    assert (again.totals["ingest"], again.totals["postprocess"]) == (4, 3)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowFailException
+from airflow_fakes import FakeTaskInstance, MappedOutputs, task_context
+
+from airflow_provider_aiopt import PipelineOperator, PlanOperator
+from airflow_provider_aiopt.airflow.context import REPORT_KEY, REPORTS_KEY
+from airflow_provider_aiopt.data.folder import Folder
+from airflow_provider_aiopt.runner import planning
+from airflow_provider_aiopt.telemetry.reports import STAGES, StageReport
+from airflow_provider_aiopt.telemetry.run_report import load_run_report
+
+
+@pytest.fixture
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write_pipeline: Callable[[Path], Any]) -> Any:
+    monkeypatch.setenv("AIRFLOW__AIOPT__WORK_DIR", str(tmp_path / "work"))
+    return write_pipeline(tmp_path)
+
+
+def execute(operator: Any, **instance: Any) -> tuple[Any, FakeTaskInstance]:
+    ti = FakeTaskInstance(operator.task_id, **instance)
+    return operator.execute(task_context(ti)), ti
+
+
+def plan(spec: Any) -> list[str]:
+    refs, ti = execute(PlanOperator(task_id="plan", spec=spec))
+    assert StageReport.model_validate(ti.xcoms[REPORT_KEY]).items_in == 0
+    return refs
+
+
+def test_a_plan_and_a_task_for_each_shard(spec: Any, tmp_path: Path) -> None:
+    shards = plan(spec)
+    assert shards == ["ingest/00000", "ingest/00001"]
+    for index, shard in enumerate(shards):
+        answer, ti = execute(PipelineOperator(task_id="pipeline", spec=spec, shard=shard), map_index=index)
+        assert answer == {"results_uri": f"{tmp_path}/work/dag/run/results", "results": 2}
+        reports = [StageReport.model_validate(report) for report in ti.xcoms[REPORTS_KEY]]
+        assert [(report.stage, report.shard) for report in reports] == [
+            (stage, f"0000{index}") for stage in STAGES
+        ]
+    report = load_run_report(Folder.open(str(tmp_path / "work" / "dag" / "run")))
+    assert (report.records_in, report.results, report.overlapped) == (4, 4, True)
+
+
+def test_all_shards_of_a_plan_in_one_task(spec: Any) -> None:
+    shards = MappedOutputs(plan(spec))
+    answer, _ = execute(PipelineOperator(task_id="pipeline", spec=spec, shard=shards))
+    assert answer["results"] == 4
+
+
+def test_no_plan(spec: Any) -> None:
+    answer, _ = execute(PipelineOperator(task_id="pipeline", spec=spec))
+    assert answer["results"] == 4
+
+
+def test_the_deployment_bounds_the_shards(spec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__AIOPT__MAX_SHARDS", "1")
+    with pytest.raises(AirflowFailException, match=r"shards is 2; \[aiopt\] max_shards allows 1"):
+        plan(spec)
+    spec["execution"] = {"shard_bytes": 1, "workers": 1}
+    assert plan(spec) == ["ingest/00000"]
+
+
+def test_it_can_be_mapped_over_a_plan() -> None:
+    with DAG("dag", schedule=None) as dag:
+        planned = PlanOperator(task_id="plan", spec={})
+        PipelineOperator.partial(task_id="pipeline", spec={}).expand(shard=planned.output)
+    assert dag.get_task("pipeline").upstream_task_ids == {"plan"}
+
+
+def test_its_shard_is_templated() -> None:
+    task = PipelineOperator(task_id="pipeline", spec={}, shard="ingest/{{ params.shard }}")
+    task.render_template_fields({"params": {"shard": "00003"}})
+    assert task.shard == "ingest/00003"
+
+
+class TestKill:
+    def test_a_run_that_is_under_way_ends(self, spec: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        task = PlanOperator(task_id="plan", spec=spec)
+        monkeypatch.setattr(
+            planning, "plan_run", lambda _: task.on_kill()
+        )  # as from Airflow's signal handler
+        with pytest.raises(KeyboardInterrupt, match="told the task to end"):
+            execute(task)
+
+    def test_the_cleaning_up_is_not_interrupted_again(
+        self, spec: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        task = PlanOperator(task_id="plan", spec=spec)
+        cleaned = []
+
+        def run(_: Any) -> None:
+            try:
+                task.on_kill()
+            finally:
+                task.on_kill()
+                cleaned.append(True)
+
+        monkeypatch.setattr(planning, "plan_run", run)
+        with pytest.raises(KeyboardInterrupt):
+            execute(task)
+        assert cleaned
+
+    def test_before_and_after_it_there_is_nothing_to_end(self, spec: Any) -> None:
+        """As Airflow calls it for a task that has run out of time, and goes on with that."""
+        task = PlanOperator(task_id="plan", spec=spec)
+        task.on_kill()
+        execute(task)
+        task.on_kill()
