@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -37,6 +38,11 @@ Change = tuple[str, str]
 """An event of Python's audit table and the path that it is about."""
 
 
+# Starting a process asks after all others as well, and an exit code can be read once: of two threads that ask
+# at the same moment one would be told 255.
+_asking = threading.Lock()
+
+
 def server() -> ForkServerContext:
     """The server that forks the processes."""
     context = multiprocessing.get_context("forkserver")
@@ -47,16 +53,19 @@ def server() -> ForkServerContext:
 def start(target: Callable[..., None], *arguments: Any) -> ForkServerProcess:
     """Start a process."""
     process = server().Process(target=target, args=arguments)
-    process.start()
+    with _asking:
+        process.start()
     return process
 
 
 def finish(process: ForkServerProcess) -> int:
     """Wait for a process and return its exit code: the negative number of the signal where it was killed."""
-    process.join(60)
-    assert process.exitcode is not None, "the process hangs"
-    code = process.exitcode
-    process.close()
+    assert wait([process.sentinel], 60), "the process hangs"
+    with _asking:
+        process.join()
+        code = process.exitcode
+        process.close()
+    assert code is not None
     return code
 
 
@@ -79,6 +88,11 @@ def run_and_note(arguments: list[str], folder: str, notes: str) -> None:
 
 def run_until(arguments: list[str], folder: str, number: int) -> None:
     """Run the command line and be killed before change *number* below *folder*."""
+    call_until(run, (arguments,), folder, number)
+
+
+def call_until(target: Callable[..., None], arguments: tuple[Any, ...], folder: str, number: int) -> None:
+    """Call *target* and be killed before change *number* below *folder*, if it comes to that."""
     left = number
 
     def count(_: Change) -> None:
@@ -88,7 +102,7 @@ def run_until(arguments: list[str], folder: str, number: int) -> None:
         left -= 1
 
     _on_change(folder, count)
-    run(arguments)
+    target(*arguments)
 
 
 def run_until_told(arguments: list[str], folder: str, number: int, told: signal.Signals) -> None:

@@ -190,9 +190,9 @@ _rest = optional(
     ),
     execution=st.builds(
         dict.__or__,
-        _batching(),
+        st.builds(dict.__or__, _batching(), optional(shards=st.integers(1, 99_999))),
         optional(
-            shards=st.integers(1, 99_999),
+            keep_order=st.booleans(),
             workers=st.none() | positive,
             max_bad_fraction=st.floats(0, 1),
             resume=st.booleans(),
@@ -201,7 +201,15 @@ _rest = optional(
     cache=st.none() | _cache,
 )
 
-specs: st.SearchStrategy[dict[str, Any]] = st.builds(
-    lambda parts, model, rest: {**parts, "model": model, **rest}, _source_and_preprocess(), _model, _rest
-)
+
+@st.composite
+def _specs(draw: st.DrawFn) -> dict[str, Any]:
+    made = {**draw(_source_and_preprocess()), "model": draw(_model), **draw(_rest)}
+    execution = made.get("execution", {})
+    if made["source"]["format"] != "python" and execution.get("shards", 1) == 1 and draw(st.booleans()):
+        made["execution"] = execution | {"shard_bytes": draw(positive)}
+    return made
+
+
+specs: st.SearchStrategy[dict[str, Any]] = _specs()
 """The plain values of any valid spec."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from kills import (
+    call_until,
     finish,
     run,
     run_and_note,
@@ -26,7 +27,9 @@ from PIL import Image
 from pipelines import CLI, Outcome, Site
 
 from airflow_provider_aiopt.data.manifest import ShardRef
+from airflow_provider_aiopt.runner.planning import plan_run
 from airflow_provider_aiopt.runner.staged import run_stage
+from airflow_provider_aiopt.runner.streaming import run_streaming
 from airflow_provider_aiopt.telemetry.reports import STAGES
 
 SHARDS = 2
@@ -102,6 +105,31 @@ def test_killed_before_any_change_to_any_file(site: Site) -> None:
 
     with ThreadPoolExecutor(2) as executor:
         list(executor.map(kill_and_start_again, moments))
+
+
+def plan_and_stream(site: Site, run_id: str) -> None:
+    """List once, then stream each shard by itself, as mapped tasks do."""
+    context = site.context(run_id, **SETTINGS)
+    for ref in plan_run(context).refs:
+        run_streaming(context, [ref])
+
+
+def test_a_planned_run_killed_before_any_change_to_any_file(site: Site) -> None:
+    expected = site.run("undisturbed", **SETTINGS)
+    codes = []
+    while not codes or codes[-1] == -signal.SIGKILL:
+        run_id = f"run-{len(codes)}"
+        folder = workspace(site, run_id)
+        arguments = (plan_and_stream, (site, run_id), f"{folder}/", len(codes))
+        codes.append(finish(start(call_until, *arguments)))
+        kept = finished_shards(folder)
+
+        assert finish(start(plan_and_stream, site, run_id)) == 0
+        assert site.outcome(run_id) == expected, run_id
+        assert temporary_files(folder) == [], run_id
+        assert kept.items() <= finished_shards(folder).items(), run_id
+    assert codes[-1] == 0, "it has been killed before its last change too"
+    assert len(codes) > 5 * SHARDS
 
 
 @IN_EITHER_MODE

@@ -207,6 +207,70 @@ class TestImageClassification:
         assert load_run_report(Folder.open(str(workspace))).quarantined == 1
 
 
+STREAMING = "image_classification_streaming"
+
+
+class TestStreamingImageClassification:
+    """The shards of one listing, each streamed in a mapped task of its own."""
+
+    def test_the_results_are_those_of_the_staged_template(
+        self, airflow: LocalAirflow, run: str, photographs: Path, work_dir: Path
+    ) -> None:
+        params = {"source": str(photographs), "shards": 3, "batch_size": 2}
+        streamed = run_dag(airflow, STREAMING, params)
+        tasks = airflow.task_instances(STREAMING, streamed)
+        assert Counter(task["task_id"] for task in tasks) == {"plan": 1, "pipeline": 3}
+        assert {task["state"] for task in tasks} == {"success"}
+        assert {task["rendered_map_index"] for task in tasks if task["task_id"] == "pipeline"} == {
+            f"ingest/0000{number}" for number in range(3)
+        }
+        answers = [airflow.xcom(STREAMING, streamed, "pipeline", map_index=index) for index in range(3)]
+        assert sum(answer["results"] for answer in answers) == 6
+        (uri,) = {answer["results_uri"] for answer in answers}
+        assert sorted(path.name for path in Path(uri).iterdir()) == [f"0000{n}.parquet" for n in range(3)]
+        there = rows(Path(airflow.xcom(DAG, run, "postprocess")["results_uri"]))
+        here = rows(Path(uri))
+        assert here.keys() == there.keys()
+        for name, row in here.items():
+            assert (row["label"], row["sha256"]) == (there[name]["label"], there[name]["sha256"])
+            assert row["score"] == pytest.approx(there[name]["score"], abs=1e-6)
+        report = load_run_report(Folder.open(f"{work_dir}/{STREAMING}/{streamed}"))
+        assert (report.records_in, report.results, report.quarantined) == (7, 6, 1)
+        assert [(stage.stage, stage.tasks) for stage in report.stages] == list(
+            zip(STAGES, (4, 3, 3, 3), strict=True)
+        )
+        assert report.overlapped
+
+    def test_dag_test_gives_the_same(self, dag_tester: DagTester, photographs: Path) -> None:
+        workspace = dag_tester.test(STREAMING, {"source": str(photographs), "shards": 2})
+        assert len(rows(workspace / "results")) == 6
+        assert load_run_report(Folder.open(str(workspace))).quarantined == 1
+
+    def test_a_task_that_is_told_to_end_cleans_up_and_its_retry_goes_on(
+        self, airflow: LocalAirflow, work_dir: Path, tmp_path: Path
+    ) -> None:
+        folder = many_photographs(tmp_path)
+        airflow.wait_for_dag(STREAMING)
+        airflow.unpause(STREAMING)
+        streamed = airflow.trigger(STREAMING, {"source": str(folder), "shards": 1, "batch_size": 1})
+        results = work_dir / STREAMING / streamed / "results"
+        told: list[int] = []
+
+        def tell_once() -> bool:
+            if next(iter(results.glob(".00000.parquet.*.tmp")), None):
+                told.extend(signal_holder(f"/{STREAMING}/{streamed}/results/.00000.parquet.", signal.SIGTERM))
+            return bool(told)
+
+        wait_until(tell_once, "the stream is under way", timeout=60)
+        wait_until(lambda: not list(results.glob(".*.tmp")), "what it had begun is removed", timeout=30)
+        assert airflow.wait_for_run(STREAMING, streamed, timeout=240) == "success"
+        (pipeline,) = [
+            task for task in airflow.task_instances(STREAMING, streamed) if task["task_id"] == "pipeline"
+        ]
+        assert pipeline["try_number"] == 2
+        assert len(rows(results)) == 60
+
+
 class TestPoolsAndLimits:
     def parse(self, dag_id: str, **options: str) -> dict[str, Any]:
         """Parse a template with ``[aiopt]`` options and return what it made of them."""
@@ -327,11 +391,7 @@ def test_a_task_that_is_killed_half_way_is_retried_and_gives_the_same(
     airflow: LocalAirflow, work_dir: Path, tmp_path: Path, dag_tester: DagTester
 ) -> None:
     """SIGKILL to the preprocessing of the second of two shards, once the first is durable."""
-    folder = tmp_path / "many"
-    folder.mkdir()
-    for number in range(60):
-        pixels = np.random.default_rng(number).integers(0, 256, (700, 700, 3), np.uint8)
-        Image.fromarray(pixels).save(folder / f"{number:03}.png", compress_level=0)
+    folder = many_photographs(tmp_path)
     source = {"source": str(folder), "shards": 1, "batch_size": 4}
     airflow.wait_for_dag(DAG)
     airflow.unpause(DAG)
@@ -342,7 +402,7 @@ def test_a_task_that_is_killed_half_way_is_retried_and_gives_the_same(
 
     def kill_once() -> bool:
         if next(iter(shard.glob(".00000.arrow.*.tmp")), None) and not (shard / "00000.json").exists():
-            killed.extend(worker_of(airflow, run))
+            killed.extend(signal_holder(f"/{DAG}/{run}/preprocess/.00000.arrow.", signal.SIGKILL))
         return bool(killed)
 
     wait_until(kill_once, "the preprocessing is under way", timeout=60)
@@ -361,8 +421,18 @@ def test_a_task_that_is_killed_half_way_is_retried_and_gives_the_same(
     }
 
 
-def worker_of(airflow: LocalAirflow, run: str) -> list[int]:
-    """Kill the process that runs the task, named by its own open files, and return its id."""
+def many_photographs(folder: Path) -> Path:
+    """Enough, and large enough, to be disturbed at."""
+    folder = folder / "many"
+    folder.mkdir()
+    for number in range(60):
+        pixels = np.random.default_rng(number).integers(0, 256, (700, 700, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number:03}.png", compress_level=0)
+    return folder
+
+
+def signal_holder(part: str, sent: signal.Signals) -> list[int]:
+    """Send a signal to the process that has a file open whose path holds *part*, and return its id."""
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
@@ -370,8 +440,8 @@ def worker_of(airflow: LocalAirflow, run: str) -> list[int]:
             targets = [str(link.readlink()) for link in (entry / "fd").iterdir()]
         except OSError:
             continue
-        if any(f"/{DAG}/{run}/preprocess/.00000.arrow." in target for target in targets):
-            os.kill(int(entry.name), signal.SIGKILL)
+        if any(part in target for target in targets):
+            os.kill(int(entry.name), sent)
             return [int(entry.name)]
     return []
 

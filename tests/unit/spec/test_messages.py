@@ -137,6 +137,17 @@ def test_an_unknown_kind_is_named_with_those_allowed(sections: dict[str, Any], s
             "execution.shards: found 100000 (int); input should be less than or",
         ),
         (
+            {"execution": {"shards": 2, "shard_bytes": 1000}},
+            "execution: shards (2) and shard_bytes (1000) contradict each other. Give one of them",
+        ),
+        (
+            {
+                "source": {"uri": "python:a.b", "format": "python"},
+                "execution": {"shard_bytes": 1000},
+            },
+            "spec: execution.shard_bytes needs sizes, which a source of format 'python' does not list",
+        ),
+        (
             {"execution": {"max_bad_fraction": 2}},
             "execution.max_bad_fraction: found 2 (int); input should be less",
         ),
