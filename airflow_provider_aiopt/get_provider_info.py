@@ -47,8 +47,8 @@ CONFIG: dict[str, Any] = {
                 example="my_package.datasets, my_package.transforms",
             ),
             "max_shards": _option(
-                "Most shards that one run may be split into; it bounds task mapping and the size of XComs. "
-                "Keep it at or below ``[core] max_map_length``.",
+                "Most shards that one run may be split into, also by ``execution.shard_bytes``; it bounds "
+                "task mapping and the size of XComs. Keep it at or below ``[core] max_map_length``.",
                 "64",
                 kind="integer",
             ),
@@ -68,7 +68,7 @@ CONFIG: dict[str, Any] = {
             ),
             "retries": _option("Retries of each task in the DAG templates.", "2", kind="integer"),
             "cpu_pool": _option(
-                "Airflow pool of the ingest, preprocess and postprocess tasks in the DAG templates.",
+                "Airflow pool of the plan, ingest, preprocess and postprocess tasks in the DAG templates.",
                 "default_pool",
             ),
             "cpu_pool_slots": _option(
@@ -77,7 +77,7 @@ CONFIG: dict[str, Any] = {
                 kind="integer",
             ),
             "inference_pool": _option(
-                "Airflow pool of the inference tasks in the DAG templates where ``gpu_pool_slots`` is 0.",
+                "Airflow pool of the inference and streaming tasks in the DAG templates where ``gpu_pool_slots`` is 0.",
                 "default_pool",
             ),
             "inference_pool_slots": _option(

@@ -261,14 +261,14 @@ class OnDevice:
 def test_a_device_is_given_a_bounded_number_of_batches_and_its_use_is_reported(
     pipeline: Any, monkeypatch: pytest.MonkeyPatch, run: Any, module: Any, keep_order: bool
 ) -> None:
-    load, devices = module.load_model, []
+    load, devices = module.load_pipeline_model, []
 
     def load_on_device(*arguments: Any, **options: Any) -> LoadedModel:
         model = load(*arguments, **options)
         devices.append(OnDevice(model.runtime))
         return LoadedModel(model.files, devices[0])
 
-    monkeypatch.setattr(module, "load_model", load_on_device)
+    monkeypatch.setattr(module, "load_pipeline_model", load_on_device)
     options = {"execution__batch_size": 1, "execution__workers": 4, "execution__shards": 2}
     inference = run(pipeline.context(**options, execution__keep_order=keep_order))[2]
     assert 0 < inference.details["device_busy"] <= 1
