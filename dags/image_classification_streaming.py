@@ -76,7 +76,9 @@ with DAG(
             maximum=int_option("max_shards"),
             description="Tasks that work side by side",
         ),
-        "batch_size": Param(32, type="integer", minimum=1, description="Photographs per inference call"),
+        "batch_size": Param(
+            8, type="integer", minimum=1, description="Photographs per inference call; 32 or more for a GPU"
+        ),
         "top_k": Param(5, type="integer", minimum=1, description="Labels listed for each photograph"),
         "max_bad_fraction": Param(
             1.0,

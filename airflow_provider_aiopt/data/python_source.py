@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
@@ -77,6 +77,12 @@ class PythonSource:
         """Return a digest of the callable's name and arguments, the number of records, and the range."""
         text = f"{self.spec.identity()}\0{self.count()}\0{start}\0{stop}"
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def close(self) -> None:
+        """End the iteration that the last read ended in."""
+        items, self._items, self._next_item = self._items, iter(()), -1
+        if isinstance(items, Generator):
+            items.close()
 
     def _new(self) -> Any:
         """Call the callable.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Executor
 from functools import cached_property
 from typing import Protocol
@@ -47,6 +47,10 @@ class RecordSource(Protocol):
 
     def fingerprint(self, start: int, stop: int) -> str:
         """Return a digest of what records *start* to *stop* are and of how they are read."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files that a read left open because the next may go on there."""
         ...
 
 
@@ -111,6 +115,12 @@ class Source:
         for entry in chosen:
             digest.update(f"\0{entry.name}\0{entry.size}\0{entry.version}".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
+
+    def close(self) -> None:
+        """Close the file of rows that the last read ended in."""
+        rows, self._rows, self._next_row = self._rows, iter(()), -1
+        if isinstance(rows, Generator):
+            rows.close()
 
     def _read_file(self, entry: Entry) -> Record | BadRecord:
         name, uri = entry.printable_name, self.root.uri_of(entry)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
 
 from airflow_provider_aiopt.data.manifest import ShardManifest, ShardRef, shard_name
@@ -43,9 +43,12 @@ def ingest(context: RunContext, recorder: StageRecorder) -> tuple[ShardRef, ...]
         cuts = cut_source(context, source)
     context.progress.expect(NAME, source.count())
     try:
-        with IngestStage(
-            source, batch_rows=context.spec.execution.batch_rows, workers=context.workers
-        ) as stage:
+        with (
+            closing(source),
+            IngestStage(
+                source, batch_rows=context.spec.execution.batch_rows, workers=context.workers
+            ) as stage,
+        ):
             refs = _IngestRunner(context, recorder, source, stage).run(cuts)
     finally:
         recorder.details["source_retries"] = source.retries

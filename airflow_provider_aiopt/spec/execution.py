@@ -64,7 +64,7 @@ class ExecutionSpec(SpecModel):
         about as fast as the best.  Results do not depend on it
     :param batching: how inference cuts batches into calls
     :param workers: threads that read, decode and call the model side by side; default: one for each core
-        that the process may use
+        that the process may use, and in streaming on the CPU one more
     :param keep_order: whether results keep the order of the source; without, streaming hands those of one
         shard on as they come.  Which records a shard has, and what their results are, stays the same
     :param max_bytes_in_flight: bytes of records that are held at once: in streaming beside its batches'

@@ -70,7 +70,7 @@ def _stream_all(context: RunContext, recorder: StreamRecorder) -> None:
         shards = plan_shards(context, files, source, cuts)
     head = make_head(context.spec, files)
     names = tuple(name for name, _ in cuts)
-    with StreamSink(context, recorder, head, shards, records=source.count()) as sink:
+    with closing(source), StreamSink(context, recorder, head, shards, records=source.count()) as sink:
         _stream(StreamEngine(context, recorder, source, head), sink, shards, names)
     index = RunIndex(records=recorder.stages["ingest"].items_in, shards=names)
     forget_earlier_run(context.workspace, index)
@@ -96,7 +96,10 @@ def _stream_planned(context: RunContext, recorder: StreamRecorder, refs: Sequenc
             found = shard_fingerprints(context, files, source, rest)
             others = OtherShards(context, {name: fingerprint for name, fingerprint, _ in found})
     head = make_head(context.spec, files)
-    with StreamSink(context, recorder, head, shards, records=index.records, others=others) as sink:
+    with (
+        closing(source),
+        StreamSink(context, recorder, head, shards, records=index.records, others=others) as sink,
+    ):
         _stream(StreamEngine(context, recorder, source, head), sink, shards, index.shards)
 
 
