@@ -77,7 +77,8 @@ CONFIG: dict[str, Any] = {
                 kind="integer",
             ),
             "inference_pool": _option(
-                "Airflow pool of the inference and streaming tasks in the DAG templates where ``gpu_pool_slots`` is 0.",
+                "Airflow pool of the inference and streaming tasks in the DAG templates where "
+                "``gpu_pool_slots`` is 0.",
                 "default_pool",
             ),
             "inference_pool_slots": _option(

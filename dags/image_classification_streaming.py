@@ -8,7 +8,8 @@ from pathlib import Path
 from airflow.sdk import DAG, Param
 
 from airflow_provider_aiopt import PipelineOperator, PlanOperator
-from airflow_provider_aiopt.airflow.config import int_option, option
+from airflow_provider_aiopt.airflow.concurrency import cpu_task_options, inference_task_options, run_limits
+from airflow_provider_aiopt.airflow.config import int_option
 
 DOC = """
 ### Image classification, streaming
@@ -48,11 +49,8 @@ with DAG(
     schedule=None,
     catchup=False,
     tags=["aiopt", "images", "streaming"],
-    max_active_runs=int_option("max_active_runs"),
-    default_args={
-        "retries": int_option("retries"),
-        "retry_delay": timedelta(seconds=10),
-    },
+    **run_limits(),
+    default_args={"retries": int_option("retries"), "retry_delay": timedelta(seconds=10)},
     params={
         "source": Param(
             str(PHOTOGRAPHS),
@@ -89,7 +87,7 @@ with DAG(
         ),
     },
 ):
-    plan = PlanOperator(task_id="plan", spec=SPEC, pool=option("cpu_pool"))
+    plan = PlanOperator(task_id="plan", spec=SPEC, **cpu_task_options())
     PipelineOperator.partial(
-        task_id="pipeline", spec=SPEC, pool=option("inference_pool"), map_index_template="{{ task.shard }}"
+        task_id="pipeline", spec=SPEC, **inference_task_options(), map_index_template="{{ task.shard }}"
     ).expand(shard=plan.output)
