@@ -14,7 +14,7 @@ from airflow_provider_aiopt.runner.accounting import check_bad_fraction
 from airflow_provider_aiopt.runner.context import RunContext
 from airflow_provider_aiopt.runner.cutting import Bounds, cut_source
 from airflow_provider_aiopt.runner.index import RunIndex, open_source, write_index
-from airflow_provider_aiopt.runner.results import forget_earlier_run
+from airflow_provider_aiopt.runner.results import forget_earlier_run, remove_foreign_results, results_folder
 from airflow_provider_aiopt.runner.resume import finished_shard
 from airflow_provider_aiopt.runner.shard_output import ShardItem, ShardOutput, ShardWork
 from airflow_provider_aiopt.stages.ingest import NAME, IngestStage
@@ -55,6 +55,8 @@ def ingest(context: RunContext, recorder: StageRecorder) -> tuple[ShardRef, ...]
     index = RunIndex(records=recorder.items_in, shards=tuple(ref.shard for ref in refs))
     with recorder.phase("wait_output"):
         forget_earlier_run(context.workspace, index)
+        if not refs:  # with no shard to map, Airflow skips postprocessing, which would do this
+            remove_foreign_results(results_folder(context), index)
         write_index(folder, index)
     check_bad_fraction(context, {})
     return refs

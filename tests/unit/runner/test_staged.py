@@ -310,6 +310,30 @@ class TestASecondRunInTheSameWorkspace:
         assert pipeline.quarantine() == []
         assert pipeline.report().results == 2
 
+    @pytest.mark.parametrize("into_sink", [False, True])
+    def test_an_empty_source_leaves_nothing_of_the_earlier_run_though_no_stage_follows(
+        self, pipeline: Any, tmp_path: Path, into_sink: bool
+    ) -> None:
+        options = {"sink__uri": str(tmp_path / "sink")} if into_sink else {}
+        pipeline.write_rows((1, 1), ("cat", 1))
+        pipeline.run(**options)
+        context = pipeline.context(**options)
+        assert list(pipeline.results(context)) == ["0"]
+        pipeline.write_rows()
+
+        assert run_stage(context, "ingest").refs == ()
+
+        assert pipeline.results(context) == {}
+        assert pipeline.quarantine() == []
+        report = pipeline.report()
+        assert (report.records_in, report.results, report.quarantined) == (0, 0, 0)
+
+    def test_ingestion_leaves_results_to_postprocessing_where_there_is_any(self, pipeline: Any) -> None:
+        pipeline.run(execution__shards=2)
+        pipeline.write_rows((7, 7))
+        run_stage(pipeline.context(execution__shards=2), "ingest")
+        assert len(pipeline.results()) == 6
+
 
 def test_what_auto_found_is_in_the_report(pipeline: Any) -> None:
     inference = pipeline.run(execution__batch_size="auto", execution__shards=2)[2]
