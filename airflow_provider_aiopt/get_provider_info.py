@@ -124,7 +124,6 @@ def get_provider_info() -> dict[str, Any]:
         "integrations": [
             {
                 "integration-name": "AI pipelines (aiopt)",
-                "external-doc-url": "https://airflow.apache.org/ecosystem/",
                 "tags": ["ai"],
             }
         ],
