@@ -5,18 +5,17 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
+from airflow_provider_aiopt.data.blocking import BlockingExecutor
 from airflow_provider_aiopt.exceptions import StuckThreadsError
 
-T = TypeVar("T")
 R = TypeVar("R")
 
 
-class LimitedThreads(Executor):
+class LimitedThreads(BlockingExecutor):
     """An executor whose :meth:`map` answers in time, whatever its calls do.
 
     A thread cannot be killed: one that is stuck is left alone, and another takes its place.  All are daemons,
@@ -61,28 +60,11 @@ class LimitedThreads(Executor):
         """How many threads were given up and have not come back."""
         return self._stuck
 
-    def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
-        """Call *fn* and return its outcome as a finished future."""
-        future: Future[R] = Future()
-        try:
-            future.set_result(next(self.map(lambda _: fn(*args, **kwargs), [None])))
-        except BaseException as error:  # noqa: BLE001 - it is raised again where the result is taken
-            future.set_exception(error)
-        return future
-
-    def map(
-        self,
-        fn: Callable[..., R],
-        *iterables: Iterable[Any],
-        timeout: float | None = None,  # noqa: ARG002 - each call has its own
-        chunksize: int = 1,  # noqa: ARG002 - the threads take one item after the other
-    ) -> Iterator[R]:
-        """Call *fn* with each item and return the results in order; it waits for all of them.
+    def _run(self, fn: Callable[..., R], items: Sequence[tuple[Any, ...]]) -> Iterator[R]:
+        """Wait for all calls.
 
         :raises StuckThreadsError: if too many threads are stuck
-        :raises BaseException: what the first call that raised did
         """
-        items = list(zip(*iterables, strict=False))
         self._start_all()
         job = _Job(fn, items, self._clock)
         for _ in range(min(self._width, len(items))):
@@ -159,7 +141,7 @@ class _Job:
     """The calls of one ``map``, taken one by one by the threads that work on it."""
 
     def __init__(
-        self, fn: Callable[..., Any], items: list[tuple[Any, ...]], clock: Callable[[], float]
+        self, fn: Callable[..., Any], items: Sequence[tuple[Any, ...]], clock: Callable[[], float]
     ) -> None:
         self.done = threading.Event()
         self._fn = fn

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing.connection import Connection, wait
 from queue import Empty, LifoQueue
 from typing import Any, TypeVar
 
+from airflow_provider_aiopt.data.blocking import BlockingExecutor
 from airflow_provider_aiopt.data.worker_process import Outcome, WorkerProcess
 
 R = TypeVar("R")
 
 
-class LimitedProcesses(Executor):
+class LimitedProcesses(BlockingExecutor):
     """An executor of processes whose :meth:`map` answers in time, whatever its calls do.
 
     Each process has a pipe of its own and works on one call at a time, so that it is certain which call a
@@ -57,35 +56,16 @@ class LimitedProcesses(Executor):
         for worker in self._workers:
             self._idle.put(worker)
 
-    def submit(self, fn: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
-        """Call *fn* and return its outcome as a finished future."""
-        future: Future[R] = Future()
-        try:
-            future.set_result(next(self._run(partial(fn, **kwargs), [args])))
-        except BaseException as error:  # noqa: BLE001 - it is raised again where the result is taken
-            future.set_exception(error)
-        return future
-
-    def map(
-        self,
-        fn: Callable[..., R],
-        *iterables: Iterable[Any],
-        timeout: float | None = None,  # noqa: ARG002 - each call has its own
-        chunksize: int = 1,  # noqa: ARG002 - the processes take one item after the other
-    ) -> Iterator[R]:
-        """Call *fn* with each item and return the results in order; it waits for all of them.
-
-        :raises ProcessStartError: if no process can be started
-        :raises BaseException: what the first call that raised did
-        """
-        return self._run(fn, list(zip(*iterables, strict=False)))
-
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - none wait
         """Kill the processes."""
         for worker in self._workers:
             worker.kill()
 
     def _run(self, fn: Callable[..., R], items: Sequence[tuple[Any, ...]]) -> Iterator[R]:
+        """Wait for all calls.
+
+        :raises ProcessStartError: if no process can be started
+        """
         todo = deque(enumerate(items))
         outcomes: list[Outcome] = [Outcome()] * len(todo)
         busy: dict[Connection, _Call] = {}
