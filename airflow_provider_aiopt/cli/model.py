@@ -9,6 +9,8 @@ from pathlib import Path
 
 from airflow_provider_aiopt.cli.command import Command, CommandGroup, argument
 from airflow_provider_aiopt.cli.exit_codes import ExitCode
+from airflow_provider_aiopt.cli.numbers import count, limit
+from airflow_provider_aiopt.cli.terminal import stdout_console
 
 _EXPORT = """\
 Write a model folder: model.onnx in FP32, its card model.json, labels or tokenizer, and licences.
@@ -84,24 +86,8 @@ def _quantize(arguments: argparse.Namespace) -> int:
     if arguments.json:
         sys.stdout.write(json.dumps(quantize_values(report), indent=2) + "\n")
         return ExitCode.OK
-    from rich.console import Console
-
-    Console(width=None if sys.stdout.isatty() else 120).print(quantize_table(report))
+    stdout_console().print(quantize_table(report))
     return ExitCode.OK
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not allowed; give 1 or more")
-    return number
-
-
-def _limit(text: str) -> float:
-    number = float(text)
-    if not number >= 0:
-        raise argparse.ArgumentTypeError(f"{text} is not allowed; give 0 or more")
-    return number
 
 
 _OUTPUT = argument(
@@ -150,14 +136,14 @@ GROUP = CommandGroup(
                 ),
                 argument(
                     "--crops",
-                    type=_count,
+                    type=count,
                     default=16,
                     metavar="N",
                     help="random crops per calibration image (default %(default)s)",
                 ),
                 argument(
                     "--evaluation-crops",
-                    type=_count,
+                    type=count,
                     default=40,
                     metavar="N",
                     help="random crops per evaluation image (default %(default)s)",
@@ -172,21 +158,21 @@ GROUP = CommandGroup(
                 ),
                 argument(
                     "--max-disagreement",
-                    type=_limit,
+                    type=limit,
                     default=0.05,
                     metavar="X",
                     help="allowed share of other first answers, 0 to 1 (default %(default)s)",
                 ),
                 argument(
                     "--max-score-error",
-                    type=_limit,
+                    type=limit,
                     default=0.25,
                     metavar="X",
                     help="allowed largest error (default %(default)s)",
                 ),
                 argument(
                     "--max-mean-score-error",
-                    type=_limit,
+                    type=limit,
                     default=0.03,
                     metavar="X",
                     help="allowed mean error (default %(default)s)",

@@ -8,7 +8,9 @@ import sys
 
 from airflow_provider_aiopt.cli.command import Command, CommandGroup, argument
 from airflow_provider_aiopt.cli.exit_codes import ExitCode
+from airflow_provider_aiopt.cli.numbers import count, share
 from airflow_provider_aiopt.cli.options import ALLOW_CALLABLES, SET, SPEC, allowed_callables, read_spec
+from airflow_provider_aiopt.cli.terminal import stdout_console
 
 _COMPARE = """\
 Prepare a sample of the source with the spec's fast settings (preprocess.resize_backend: torch,
@@ -35,25 +37,9 @@ def _compare(arguments: argparse.Namespace) -> int:
     if arguments.json:
         sys.stdout.write(json.dumps(comparison_values(comparison), indent=2) + "\n")
     else:
-        from rich.console import Console
-
-        Console(width=None if sys.stdout.isatty() else 120).print(comparison_table(comparison))
+        stdout_console().print(comparison_table(comparison))
     comparison.check(arguments.min_agreement)  # after the figures, which say by how much it fails
     return ExitCode.OK
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not allowed; give 1 or more")
-    return number
-
-
-def _share(text: str) -> float:
-    number = float(text)
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not allowed; give 0 to 1")
-    return number
 
 
 GROUP = CommandGroup(
@@ -70,7 +56,7 @@ GROUP = CommandGroup(
                 SET,
                 argument(
                     "--sample",
-                    type=_count,
+                    type=count,
                     default=64,
                     metavar="N",
                     help="records to take from the source (default %(default)s)",
@@ -84,7 +70,7 @@ GROUP = CommandGroup(
                 ),
                 argument(
                     "--min-agreement",
-                    type=_share,
+                    type=share,
                     default=0.98,
                     metavar="X",
                     help="share of the records that must have the same first answer, 0 to 1 "

@@ -10,6 +10,7 @@ from pathlib import Path
 from airflow_provider_aiopt.cli.airflow_access import CREDENTIALS_NOTE, airflow_api, api_arguments, named_url
 from airflow_provider_aiopt.cli.command import Command, argument
 from airflow_provider_aiopt.cli.exit_codes import ExitCode, complain
+from airflow_provider_aiopt.cli.terminal import stdout_console
 from airflow_provider_aiopt.data.folder import Folder
 from airflow_provider_aiopt.exceptions import ReportError
 from airflow_provider_aiopt.telemetry.reports import RunReport, TaskTimes
@@ -94,12 +95,9 @@ def _write_files(report: RunReport, arguments: argparse.Namespace) -> None:
 
 
 def _print_table(report: RunReport) -> None:
-    from rich.console import Console
-
     from airflow_provider_aiopt.telemetry.table import stage_table
 
-    # A file or pipe has no width of its own: do not cut the columns to an assumed terminal.
-    Console(width=None if sys.stdout.isatty() else 200).print(stage_table(report))
+    stdout_console().print(stage_table(report))
 
 
 COMMAND = Command(

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_aiopt.cli.command import Command, argument
 from airflow_provider_aiopt.cli.exit_codes import ExitCode
+from airflow_provider_aiopt.cli.numbers import whole
 from airflow_provider_aiopt.cli.options import ALLOW_CALLABLES, SET, SPEC, allowed_callables, read_spec
 from airflow_provider_aiopt.cli.progress import shown_progress
+from airflow_provider_aiopt.cli.terminal import stdout_console
 from airflow_provider_aiopt.exceptions import SpecError
 from airflow_provider_aiopt.telemetry.metrics import MetricsSink, NullMetrics
 from airflow_provider_aiopt.telemetry.reports import RunReport
@@ -66,12 +68,6 @@ def _run(arguments: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; give a whole number from 0 on")
-    return int(text)
-
-
 def _metrics(address: str | None) -> AbstractContextManager[MetricsSink]:
     if address is None:
         return nullcontext(NullMetrics())
@@ -84,14 +80,12 @@ def _metrics(address: str | None) -> AbstractContextManager[MetricsSink]:
 
 
 def _print(report: RunReport, context: RunContext, *, limit: int) -> None:
-    from rich.console import Console
-
     from airflow_provider_aiopt.cli.results import quarantine_table, results_table
     from airflow_provider_aiopt.runner.results import results_folder
     from airflow_provider_aiopt.telemetry.table import stage_table
 
     workspace = context.workspace
-    console = Console(width=None if sys.stdout.isatty() else 200)
+    console = stdout_console()
     if limit:
         console.print(results_table(results_folder(context), limit=limit), end="\n\n")
     if limit and report.quarantined:
@@ -129,7 +123,7 @@ COMMAND = Command(
         ),
         argument(
             "--show",
-            type=_count,
+            type=whole,
             default=10,
             metavar="N",
             help="print the first N results and quarantined records (default: 10, 0: none)",

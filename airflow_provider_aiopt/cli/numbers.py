@@ -1,0 +1,48 @@
+"""Numbers that a command line may give: each is an argument's ``type``."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def whole(text: str) -> int:
+    """Read a whole number from 0 on.
+
+    :raises argparse.ArgumentTypeError: if it is anything else
+    """
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not allowed; give a whole number from 0 on")
+    return int(text)
+
+
+def count(text: str) -> int:
+    """Read a whole number from 1 on.
+
+    :raises argparse.ArgumentTypeError: if it is less
+    """
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not allowed; give 1 or more")
+    return number
+
+
+def limit(text: str) -> float:
+    """Read a number from 0 on.
+
+    :raises argparse.ArgumentTypeError: if it is less, or no number
+    """
+    number = float(text)
+    if not number >= 0:
+        raise argparse.ArgumentTypeError(f"{text} is not allowed; give 0 or more")
+    return number
+
+
+def share(text: str) -> float:
+    """Read a number from 0 to 1.
+
+    :raises argparse.ArgumentTypeError: if it is another, or no number
+    """
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not allowed; give 0 to 1")
+    return number
