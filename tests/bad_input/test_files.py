@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -115,11 +117,25 @@ def test_pipes_sockets_and_folders(site: Site) -> None:
     assert {record.error_class for record in outcome.bad.values()} == {"RecordReadError"}
 
 
-def test_a_file_that_may_not_be_read(site: Site, tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.fixture
+def public_site(site: Site) -> Iterator[Site]:
+    """A site that everybody may write to.
+
+    It lies outside the folder of pytest, which each start of pytest closes to all but its own user.
+    """
+    with tempfile.TemporaryDirectory(prefix="aiopt-tests-") as name:
+        public = Site(Path(name), site.mode)
+        for path in (public.folder, public.folder / "runs", public.folder / "runs" / "pipeline"):
+            path.mkdir(exist_ok=True)
+            path.chmod(0o777)
+        yield public
+
+
+def test_a_file_that_may_not_be_read(public_site: Site) -> None:
+    site = public_site
     site.add("good.png", IMAGE)
     warm_up = site.arguments("warm-up")
     site.add("locked.png", IMAGE).chmod(0)
-    _open_to_all(site.folder)
 
     command = [sys.executable, "-c", AS_NOBODY, "\n".join(warm_up), "\n".join(site.arguments("real"))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -129,17 +145,6 @@ def test_a_file_that_may_not_be_read(site: Site, tmp_path_factory: pytest.TempPa
     assert list(outcome.rows) == ["good.png"]
     assert outcome.bad["locked.png"].error_class == "RecordReadError"
     assert outcome.bad["locked.png"].message == "The file cannot be read: Permission denied"
-
-
-def _open_to_all(folder: Path) -> None:
-    """Let nobody into *folder*, which pytest made for its own user alone, and let them write there."""
-    (folder / "runs").mkdir(exist_ok=True)
-    for path in (folder, folder / "runs", folder / "runs" / "pipeline"):
-        path.mkdir(exist_ok=True)
-        path.chmod(0o777)
-    for parent in folder.parents:
-        if parent.owner() == folder.owner() and parent != Path("/"):
-            parent.chmod(parent.stat().st_mode | 0o111)
 
 
 def test_a_file_that_vanishes_after_the_listing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
