@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from components import PREFIX, REQUIRE_ALL, all_required
+from dag_test import DagTester
 from hypothesis import settings
 
 # The same examples everywhere and every time; a slow machine is no fault of an example.
@@ -21,6 +22,12 @@ for _name in [name for name in os.environ if name.startswith(("AIRFLOW", "_AIRFL
     del os.environ[_name]
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="aiopt-tests-")
 atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def dag_tester(tmp_path_factory: pytest.TempPathFactory) -> DagTester:
+    """``dag.test()`` on one Airflow for all tests: making its database takes as long as several runs."""
+    return DagTester(tmp_path_factory.mktemp("dag-test"))
 
 
 def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:

@@ -39,11 +39,6 @@ TEXTS = REPOSITORY / "examples" / "texts.jsonl"
 DAG = "image_classification"
 
 
-@pytest.fixture(scope="module")
-def dag_tester(tmp_path_factory: pytest.TempPathFactory) -> DagTester:
-    return DagTester(tmp_path_factory.mktemp("dag-test"))
-
-
 @pytest.fixture
 def photographs(tmp_path: Path) -> Path:
     """The example photographs, and among them one that is none."""
