@@ -25,7 +25,7 @@ class CacheTally:
 
     :param hits: records that it knew
     :param misses: records that it was asked for and did not know, those after it was turned off included
-    :param errors: how often it failed: once as a rule, since it is turned off then
+    :param errors: how often it failed: once at most, since it is turned off then
     """
 
     hits: int = 0
@@ -45,6 +45,7 @@ class GuardedCache:
         self._tally = tally
         self._label = label
         self._lock = threading.Lock()
+        self._failed = False
         self._cache: RowCache | None = None
         self._cache = self._attempt(open_cache, None)
 
@@ -77,12 +78,13 @@ class GuardedCache:
 
     def _turn_off(self, error: Exception) -> None:
         with self._lock:
+            if self._failed:  # other threads' calls that were under way fail as well: no news
+                return
+            self._failed, self._cache = True, None
             self._tally.errors += 1
-            first, self._cache = self._tally.errors == 1, None
-        if first:
-            log.warning(
-                "The cache %s is off for the rest of this task: %s (%s). The results are the same",
-                self._label,
-                reason_of(error),
-                type(error).__name__,
-            )
+        log.warning(
+            "The cache %s is off for the rest of this task: %s (%s). The results are the same",
+            self._label,
+            reason_of(error),
+            type(error).__name__,
+        )

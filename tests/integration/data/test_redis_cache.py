@@ -109,7 +109,7 @@ def test_a_server_killed_in_the_middle(
 
     assert outcome == plain
     assert report.cache_misses == 21
-    assert report.cache_errors >= 1
+    assert report.cache_errors == 1
     assert sum("is off for the rest of this task" in record.getMessage() for record in caplog.records) == 1
 
 
@@ -120,7 +120,7 @@ def test_a_server_that_is_not_there(site: Site, start: Start, run: Any) -> None:
     outcome, report = run_once(site, run, "run", cache__uri=server.uri)
 
     assert len(outcome.rows) == 20
-    assert report.cache_errors >= 1
+    assert report.cache_errors == 1
 
 
 def test_a_server_that_is_full(site: Site, start: Start, caplog: pytest.LogCaptureFixture) -> None:

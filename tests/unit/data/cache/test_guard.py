@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -87,3 +89,21 @@ def test_an_error_at_the_end_is_no_failure_either(caplog: pytest.LogCaptureFixtu
 
     assert tally.errors == 1
     assert "odd (ValueError)" in caplog.text
+
+
+def test_calls_that_were_under_way_when_it_failed_count_no_further_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    both = threading.Barrier(2, timeout=30)
+
+    class Meeting(Broken):
+        def get(self, keys: Sequence[bytes]) -> Hits:
+            both.wait()
+            return super().get(keys)
+
+    cache, tally = guarded(Meeting("get"))
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(cache.get, [[b"a"], [b"b"]]))
+
+    assert tally == CacheTally(misses=2, errors=1)
+    assert len(caplog.records) == 1
