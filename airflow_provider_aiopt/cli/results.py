@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from airflow_provider_aiopt.cli.terminal import one_line
 from airflow_provider_aiopt.data.folder import Folder
 from airflow_provider_aiopt.data.quarantine import read_quarantine
 from airflow_provider_aiopt.data.shards import read_parquet
@@ -45,7 +46,7 @@ def quarantine_table(folder: Folder, *, limit: int) -> Table:
     for heading in ("Record", "Stage", "Error", "Message"):
         table.add_column(heading, overflow="fold")
     for record in records[:limit]:
-        cells = (printable(record.id), record.stage, record.error_class, printable(record.message))
+        cells = (one_line(record.id), record.stage, record.error_class, one_line(record.message))
         table.add_row(*map(Text, cells))
     return table
 
@@ -57,22 +58,17 @@ def iter_results(folder: Folder) -> Iterator[dict[str, Any]]:
             yield from read_parquet(folder.read(name)).to_pylist()
 
 
-def printable(text: str) -> str:
-    """Show control characters, newlines among them, as escapes."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
-
-
 def _table(title: str) -> Table:
     return Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD, show_edge=False)
 
 
 def _classified(row: dict[str, Any]) -> tuple[str, str, str, str]:
     others = ", ".join(f"{item['label']} {item['score']:.2f}" for item in row["top_k"][1:3])
-    return printable(row["id"]), row["label"], f"{row['score']:.3f}", others
+    return one_line(row["id"]), row["label"], f"{row['score']:.3f}", others
 
 
 def _vector(row: dict[str, Any]) -> tuple[str, str]:
     values = row.get("embedding") or row.get("output") or []
     shown = ", ".join(f"{value:.3f}" for value in values[:_VECTOR_VALUES])
     more = f", ... ({len(values)} values)" if len(values) > _VECTOR_VALUES else ""
-    return printable(row["id"]), f"[{shown}{more}]"
+    return one_line(row["id"]), f"[{shown}{more}]"

@@ -1,4 +1,4 @@
-"""Where tables are printed."""
+"""What is printed for people, and where."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ def stdout_console() -> Console:
 
     # A file or pipe has no width of its own: do not cut the columns to an assumed terminal.
     return Console(width=None if sys.stdout.isatty() else _WIDTH)
+
+
+def one_line(text: str) -> str:
+    """Show what would break the line or steer the terminal, newlines among it, as escapes."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

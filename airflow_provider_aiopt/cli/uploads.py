@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_aiopt.cli.command import Argument, Command, CommandGroup, argument
 from airflow_provider_aiopt.cli.exit_codes import ExitCode, complain
 from airflow_provider_aiopt.cli.report import default_work_dir
+from airflow_provider_aiopt.cli.terminal import one_line, stdout_console
 
 if TYPE_CHECKING:
     from airflow_provider_aiopt.uploads.claims import Claim
@@ -148,7 +149,6 @@ def _print_json(values: object) -> None:
 
 def _print_table(chosen: list[tuple[str, Claim]]) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -161,14 +161,8 @@ def _print_table(chosen: list[tuple[str, Claim]]) -> None:
     for _, claim in chosen:
         claimed = datetime.fromtimestamp(claim.claimed_at, UTC).strftime("%Y-%m-%d %H:%M:%S")
         shown = (claimed, claim.consumer, claim.run_id, str(claim.size), printable(claim.uri))
-        table.add_row(*(Text(_one_line(cell)) for cell in shown))
-    # A file or pipe has no width of its own: do not cut the columns to an assumed terminal.
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
-
-
-def _one_line(text: str) -> str:
-    """Return *text* with what would break the line or steer the terminal as escapes."""
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+        table.add_row(*(Text(one_line(cell)) for cell in shown))
+    stdout_console().print(table)
 
 
 def _duration(text: str) -> float:

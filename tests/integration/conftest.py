@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from textwrap import dedent
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
+from components import requires
 
 REPOSITORY = Path(__file__).parents[2]
 # The supervisor of the demo's Airflow is a script of this repository, not a part of the package.
@@ -47,6 +48,35 @@ def statsd_receiver() -> Iterator[StatsdReceiver]:
     receiver = StatsdReceiver()
     yield receiver
     receiver.close()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """URL of an S3 server without any bucket; each module makes its own."""
+    requires("moto", "make install")
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_client(s3_server: str) -> Iterator[Any]:
+    """A client of that server, which takes any key and secret."""
+    import boto3
+
+    client = boto3.client(
+        "s3",
+        endpoint_url=s3_server,
+        region_name="us-east-1",
+        aws_access_key_id="a",
+        aws_secret_access_key="b",
+    )
+    yield client
+    client.close()
 
 
 @pytest.fixture(scope="session")

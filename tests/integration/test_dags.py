@@ -22,7 +22,6 @@ from airflow_support import REPOSITORY, StatsdReceiver, clean_environment, wait_
 from dag_test import DagTester
 from local_airflow import LocalAirflow
 from model_fixtures import minilm_l6_v2
-from moto.server import ThreadedMotoServer
 from PIL import Image
 
 from airflow_provider_aiopt.data.folder import Folder
@@ -462,19 +461,15 @@ OBJECTS = """
 
 
 @pytest.fixture(scope="module")
-def connection() -> Iterator[dict[str, str]]:
-    """An Airflow connection to an S3 server of the tests' own."""
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield {
+def connection(s3_server: str) -> dict[str, str]:
+    """An Airflow connection to an S3 server."""
+    return {
         "connection_id": "store",
         "conn_type": "aws",
         "login": "key",
         "password": "secret",
-        "extra": json.dumps({"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"}),
+        "extra": json.dumps({"endpoint_url": s3_server, "region_name": "us-east-1"}),
     }
-    server.stop()
 
 
 @pytest.fixture(scope="module")

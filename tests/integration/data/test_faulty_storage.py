@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -27,7 +26,6 @@ requires("s3fs", "pip install 'airflow-provider-aiopt[s3]'")
 
 sys.path[:0] = [str(Path(__file__).parent)]
 from faulty_proxy import Fault, FaultyProxy, running  # noqa: E402  # found through the line above
-from moto.server import ThreadedMotoServer  # noqa: E402  # only where it is installed
 from s3fs import S3FileSystem  # noqa: E402  # the same
 
 pytestmark = pytest.mark.integration
@@ -45,34 +43,20 @@ def table() -> bytes:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """URL of an S3 server."""
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    yield f"http://{host}:{port}"
-    moto.stop()
-
-
-@pytest.fixture(scope="module")
-def client(server: str) -> Iterator[Any]:
-    """A client of that server, which has a bucket of objects."""
-    made = boto3.client(
-        "s3", endpoint_url=server, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
-    )
-    made.create_bucket(Bucket="photos")
+def client(s3_client: Any) -> Any:
+    """A client of the S3 server, which has a bucket of objects."""
+    s3_client.create_bucket(Bucket="photos")
     for name, content in CONTENT.items():
-        made.put_object(Bucket="photos", Key=f"files/{name}", Body=content)
+        s3_client.put_object(Bucket="photos", Key=f"files/{name}", Body=content)
     lines = ["text", *(f"row {number}" for number in range(ROWS))]
-    made.put_object(Bucket="photos", Key="rows/a.csv", Body="\n".join(lines))
-    made.put_object(Bucket="photos", Key="rows/a.parquet", Body=table())
-    yield made
-    made.close()
+    s3_client.put_object(Bucket="photos", Key="rows/a.csv", Body="\n".join(lines))
+    s3_client.put_object(Bucket="photos", Key="rows/a.parquet", Body=table())
+    return s3_client
 
 
 @pytest.fixture
-def proxy(server: str, client: Any) -> Iterator[FaultyProxy]:
-    with running(server) as started:
+def proxy(s3_server: str, client: Any) -> Iterator[FaultyProxy]:
+    with running(s3_server) as started:
         yield started
 
 

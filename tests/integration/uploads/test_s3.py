@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from components import requires
 from upload_watching import make_upload
@@ -29,7 +28,6 @@ requires("s3fs", "pip install 'airflow-provider-aiopt[s3]'")
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "data")]
 from faulty_proxy import FaultyProxy, running  # noqa: E402  # found through the line above
-from moto.server import ThreadedMotoServer  # noqa: E402  # only where it is installed
 
 pytestmark = pytest.mark.integration
 
@@ -44,46 +42,27 @@ def options(url: str) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """URL of an S3 server."""
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    yield f"http://{host}:{port}"
-    moto.stop()
-
-
-@pytest.fixture(scope="module")
-def client(server: str) -> Iterator[Any]:
-    made = boto3.client(
-        "s3", endpoint_url=server, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
-    )
-    yield made
-    made.close()
-
-
 @pytest.fixture
-def bucket(client: Any) -> str:
+def bucket(s3_client: Any) -> str:
     """The name of an empty bucket."""
     name = f"b{uuid.uuid4().hex}"
-    client.create_bucket(Bucket=name)
+    s3_client.create_bucket(Bucket=name)
     return name
 
 
 @pytest.fixture
-def proxy(server: str) -> Iterator[FaultyProxy]:
-    with running(server) as started:
+def proxy(s3_server: str) -> Iterator[FaultyProxy]:
+    with running(s3_server) as started:
         yield started
 
 
-def store(server: str, bucket: str) -> ClaimStore:
-    return ClaimStore.open(f"s3://{bucket}/state", "0" * 16, storage_options=options(server))
+def store(s3_server: str, bucket: str) -> ClaimStore:
+    return ClaimStore.open(f"s3://{bucket}/state", "0" * 16, storage_options=options(s3_server))
 
 
-def test_of_many_who_claim_at_once_one_succeeds(server: str, bucket: str) -> None:
+def test_of_many_who_claim_at_once_one_succeeds(s3_server: str, bucket: str) -> None:
     uploads = [make_upload(f"{number}.jpg") for number in range(5)]
-    stores = [store(server, bucket) for _ in range(6)]
+    stores = [store(s3_server, bucket) for _ in range(6)]
     with ThreadPoolExecutor(6) as pool:
         claimed = list(pool.map(lambda n: stores[n].claim(uploads, "dag", f"run {n}"), range(6)))
     ours = [upload for outcome in claimed for upload in outcome.ours]
@@ -92,8 +71,8 @@ def test_of_many_who_claim_at_once_one_succeeds(server: str, bucket: str) -> Non
         assert stores[0].claim(uploads, "dag", f"run {number}").ours == outcome.ours, "again"
 
 
-def test_pruned_claims_are_not_made_again(server: str, bucket: str) -> None:
-    claims = store(server, bucket)
+def test_pruned_claims_are_not_made_again(s3_server: str, bucket: str) -> None:
+    claims = store(s3_server, bucket)
     uploads = [make_upload(f"{number}.jpg") for number in range(3)]
     claims.claim(uploads, "dag", "run")
     assert prune(claims, before=float("inf")) == 3
@@ -104,9 +83,9 @@ def test_pruned_claims_are_not_made_again(server: str, bucket: str) -> None:
 
 
 def test_a_server_that_ignores_the_condition_is_found_out(
-    server: str, bucket: str, monkeypatch: pytest.MonkeyPatch
+    s3_server: str, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = Folder.open(f"s3://{bucket}/state", storage_options=options(server))
+    folder = Folder.open(f"s3://{bucket}/state", storage_options=options(s3_server))
     driver = type(folder.filesystem)
     original = driver._call_s3
 
@@ -152,67 +131,67 @@ def watched(url: str, bucket: str, *, state_url: str | None = None, **settings: 
     )
 
 
-def test_new_objects_are_offered_with_their_etag(server: str, client: Any, bucket: str) -> None:
-    client.put_object(Bucket=bucket, Key="inbox/old.jpg", Body=b"old")
+def test_new_objects_are_offered_with_their_etag(s3_server: str, s3_client: Any, bucket: str) -> None:
+    s3_client.put_object(Bucket=bucket, Key="inbox/old.jpg", Body=b"old")
 
     def act() -> None:
         for key in ("inbox/a b+é😀.jpg", "inbox/sub/0.jpg", "inbox/.hidden", "inbox/x.tmp", "elsewhere.jpg"):
-            client.put_object(Bucket=bucket, Key=key, Body=b"new")
-        client.put_object(Bucket=bucket, Key="inbox/old.jpg", Body=b"newer")
+            s3_client.put_object(Bucket=bucket, Key=key, Body=b"new")
+        s3_client.put_object(Bucket=bucket, Key="inbox/old.jpg", Body=b"newer")
 
-    found = asyncio.run(take(watched(server, bucket), 3, act))
-    etag = client.head_object(Bucket=bucket, Key="inbox/old.jpg")["ETag"].strip('"')
+    found = asyncio.run(take(watched(s3_server, bucket), 3, act))
+    etag = s3_client.head_object(Bucket=bucket, Key="inbox/old.jpg")["ETag"].strip('"')
     assert {upload.uri.partition("inbox/")[2]: upload.version for upload in found}["old.jpg"] == etag
     assert {upload.uri.partition("inbox/")[2] for upload in found} == {"a b+é😀.jpg", "sub/0.jpg", "old.jpg"}
 
 
-def test_more_objects_than_a_page_holds(server: str, client: Any, bucket: str) -> None:
+def test_more_objects_than_a_page_holds(s3_server: str, s3_client: Any, bucket: str) -> None:
     def act() -> None:
         for number in range(1005):
-            client.put_object(Bucket=bucket, Key=f"inbox/{number}.jpg", Body=b"new")
+            s3_client.put_object(Bucket=bucket, Key=f"inbox/{number}.jpg", Body=b"new")
 
-    found = asyncio.run(take(watched(server, bucket), 1005, act))
+    found = asyncio.run(take(watched(s3_server, bucket), 1005, act))
     assert len({upload.uri for upload in found}) == 1005
 
 
-def test_a_bucket_that_appears_later(server: str, client: Any, bucket: str) -> None:
+def test_a_bucket_that_appears_later(s3_server: str, s3_client: Any, bucket: str) -> None:
     later = f"later{uuid.uuid4().hex}"
-    spec = watched(server, bucket, uri=f"s3://{later}/inbox")
+    spec = watched(s3_server, bucket, uri=f"s3://{later}/inbox")
 
     def act() -> None:
-        client.create_bucket(Bucket=later)
-        client.put_object(Bucket=later, Key="inbox/a.jpg", Body=b"new")
+        s3_client.create_bucket(Bucket=later)
+        s3_client.put_object(Bucket=later, Key="inbox/a.jpg", Body=b"new")
 
     assert [upload.uri for upload in asyncio.run(take(spec, 1, act))] == [f"s3://{later}/inbox/a.jpg"]
 
 
 def test_throttling_delays_and_loses_nothing(
-    server: str, client: Any, bucket: str, proxy: FaultyProxy
+    s3_server: str, s3_client: Any, bucket: str, proxy: FaultyProxy
 ) -> None:
     def act() -> None:
         proxy.on = "list-type"
         proxy.faults.extend(["busy"] * 6)
-        client.put_object(Bucket=bucket, Key="inbox/a.jpg", Body=b"new")
+        s3_client.put_object(Bucket=bucket, Key="inbox/a.jpg", Body=b"new")
 
-    found = asyncio.run(take(watched(proxy.url, bucket, state_url=server), 1, act))
+    found = asyncio.run(take(watched(proxy.url, bucket, state_url=s3_server), 1, act))
     assert [upload.uri for upload in found] == [f"s3://{bucket}/inbox/a.jpg"]
 
 
 def test_only_the_version_of_the_upload_is_read(
-    server: str, client: Any, bucket: str, tmp_path: Path
+    s3_server: str, s3_client: Any, bucket: str, tmp_path: Path
 ) -> None:
     def act() -> None:
         for name in ("kept", "replaced", "deleted"):
-            client.put_object(Bucket=bucket, Key=f"inbox/{name}.jpg", Body=name.encode())
+            s3_client.put_object(Bucket=bucket, Key=f"inbox/{name}.jpg", Body=name.encode())
 
-    found = asyncio.run(take(watched(server, bucket), 3, act))
+    found = asyncio.run(take(watched(s3_server, bucket), 3, act))
     (tmp_path / "uploads.jsonl").write_bytes(to_jsonl(found))
-    client.put_object(Bucket=bucket, Key="inbox/replaced.jpg", Body=b"something else")
-    client.delete_object(Bucket=bucket, Key="inbox/deleted.jpg")
+    s3_client.put_object(Bucket=bucket, Key="inbox/replaced.jpg", Body=b"something else")
+    s3_client.delete_object(Bucket=bucket, Key="inbox/deleted.jpg")
     spec = SourceSpec(
         uri=f"s3://{bucket}/inbox",
         manifest=str(tmp_path / "uploads.jsonl"),
-        storage_options=options(server),
+        storage_options=options(s3_server),
         attempts=1,
     )
     root, entries = list_source(spec)

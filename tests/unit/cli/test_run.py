@@ -11,7 +11,7 @@ import yaml
 from onnx_models import linear_model
 
 from airflow_provider_aiopt.cli.main import main
-from airflow_provider_aiopt.cli.results import printable
+from airflow_provider_aiopt.cli.terminal import one_line
 from airflow_provider_aiopt.telemetry.reports import STAGES
 
 
@@ -169,7 +169,7 @@ def test_a_connection_is_airflows(spec: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_control_characters_do_not_reach_the_terminal() -> None:
-    assert printable("a\x1b[31m\nb\u202ec") == r"a\x1b[31m\nb\u202ec"
+    assert one_line("a\x1b[31m\nb\u202ec") == r"a\x1b[31m\nb\u202ec"
 
 
 class TestCallables:
