@@ -129,12 +129,16 @@ class ClaimStore:
         """
         return self._read(self._shelf(consumer, key), key, consumer=consumer)
 
-    def claimed(self, keys: Collection[str]) -> set[str]:
-        """Return those of *keys* that any consumer has claimed, the pruned ones included."""
+    def claimed(self, keys: Collection[str], *, without: Collection[str] = ()) -> set[str]:
+        """Return those of *keys* that any consumer has claimed, the pruned ones included.
+
+        :param without: consumers whose claims do not count
+        """
         found: set[str] = set()
         for consumer in self.consumers():
-            rest = [key for key in keys if key not in found]
-            found |= self.claimed_by(consumer, rest)
+            if consumer not in without:
+                rest = [key for key in keys if key not in found]
+                found |= self.claimed_by(consumer, rest)
         return found
 
     def claimed_by(self, consumer: str, keys: Collection[str]) -> set[str]:
@@ -147,7 +151,7 @@ class ClaimStore:
 
     def consumers(self) -> list[str]:
         """Return who has ever claimed something."""
-        return sorted(map(_consumer_of, self._claims.folders()))
+        return sorted(map(consumer_of, self._claims.folders()))
 
     def all(self, consumer: str) -> Iterator[Claim]:
         """Yield the claims of *consumer*, the pruned ones not."""
@@ -251,7 +255,7 @@ def consumer_folder(consumer: str) -> str:
     return f"{name[:_NAME_LENGTH]}~{digest}"
 
 
-def _consumer_of(folder_name: str) -> str:
+def consumer_of(folder_name: str) -> str:
     """Return the consumer whose folder has that name, or for a long one what stands for it."""
     return folder_name if _SHORTENED.fullmatch(folder_name) else unquote(folder_name)
 

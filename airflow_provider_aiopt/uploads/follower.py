@@ -276,7 +276,7 @@ class Follower:
 
     def _unclaimed(self, detector: Detector, news: list[Sighting]) -> list[Sighting]:
         """Pass over what was claimed while nobody watched, or was known to another process alone."""
-        claimed = self._state.claims.claimed([sighting.key for sighting in news])
+        claimed = self._state.claimed([sighting.key for sighting in news])
         for key in claimed:
             detector.known.add(digest_of(key))
             self._claimed.append(digest_of(key))
@@ -312,7 +312,7 @@ class Follower:
 
     def _claimed_of(self, offers: list[Offer]) -> set[str]:
         claims = self._state.claims
-        found = claims.claimed([offer.upload.key for offer in offers if offer.consumer is None])
+        found = self._state.claimed([offer.upload.key for offer in offers if offer.consumer is None])
         for consumer in {offer.consumer for offer in offers if offer.consumer is not None}:
             keys = [offer.upload.key for offer in offers if offer.consumer == consumer]
             found |= claims.claimed_by(consumer, keys)

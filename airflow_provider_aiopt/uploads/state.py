@@ -7,9 +7,11 @@
     ├── exclusive                            says that this storage creates files exclusively
     ├── baseline.bin                         what was there when the location was first watched: 8 bytes each
     ├── delivered/<uuid>.bin                 what is known to be claimed: 8 bytes each; only a shortcut
+    ├── alone/<consumer>/                    the same for a consumer that watches for itself
     ├── claims/<consumer>/<kk>/<key>.json    who has an upload: the truth
     ├── claims/<consumer>/pruned/<uuid>.bin  keys of claims that were pruned: 16 bytes each
     ├── released/<key>-<digest>.json         claims that were given back
+    ├── offers/<digest>.jsonl                lists of uploads that are too long for an event
     └── batches/<dag>/<run id>.json          runs that the direct route is about to create
 """
 
@@ -28,11 +30,12 @@ from airflow_provider_aiopt.data.folder import FileSystemResolver, Folder, resol
 from airflow_provider_aiopt.data.uploads import Upload
 from airflow_provider_aiopt.exceptions import SpecError, UploadRecordError
 from airflow_provider_aiopt.spec.uploads import UploadWatchSpec
-from airflow_provider_aiopt.uploads.claims import Claim, ClaimStore
+from airflow_provider_aiopt.uploads.claims import Claim, ClaimStore, consumer_folder, consumer_of
 from airflow_provider_aiopt.uploads.keyfiles import KeyFiles
 from airflow_provider_aiopt.uploads.known import KnownVersions
 
 _WATCH = "watch.json"
+_ALONE, _MARK = "alone", "watches-for-itself"
 _BASELINE = "baseline.bin"
 _WATCH_ID = re.compile(r"[0-9a-f]{16}")
 _DIGEST_BYTES = 8
@@ -56,16 +59,26 @@ class Release:
 
 
 class UploadState:
-    """The state of one watch.
+    """The state of one watch, as one of those who share it sees it.
+
+    An event of an asset feeds every DAG on it, so that any claim that came of events proves that the event
+    has arrived.  Not so where a DAG watches for itself, by a sensor or ``aiopt watch``: its claims prove
+    nothing for others, nor theirs for it.
 
     :param folder: the watch's folder
+    :param consumer: who watches for itself; None: the watch feeds every consumer that does not
     :param clock: seconds since the epoch
     """
 
-    def __init__(self, folder: Folder, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, folder: Folder, *, consumer: str | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
         self.folder = folder
         self.claims = ClaimStore(folder, clock=clock)
-        self._delivered = KeyFiles(folder.child("delivered"), width=_DIGEST_BYTES)
+        self._consumer = consumer
+        self._alone = folder.child(_ALONE)
+        delivered = folder.child("delivered") if consumer is None else self._own(consumer)
+        self._delivered = KeyFiles(delivered, width=_DIGEST_BYTES)
         self._released = folder.child("released")
         self._clock = clock
 
@@ -77,6 +90,7 @@ class UploadState:
         *,
         storage_options: Mapping[str, Any] | None = None,
         resolver: FileSystemResolver = resolve_filesystem,
+        consumer: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> UploadState:
         """Open the state of a watch; it need not exist yet.
@@ -85,13 +99,16 @@ class UploadState:
         :param watch_id: the watch, ``UploadWatchSpec.watch_id``
         :param storage_options: keyword arguments of the state's file system
         :param resolver: how to find the file system
+        :param consumer: who watches for itself
         :param clock: seconds since the epoch
         """
         root = Folder.open(state, storage_options=storage_options, resolver=resolver)
-        return cls(root.child(watch_id), clock=clock)
+        return cls(root.child(watch_id), consumer=consumer, clock=clock)
 
     def describe(self, spec: UploadWatchSpec) -> None:
-        """Keep what is watched, for people who look at the claims."""
+        """Keep what is watched, for people who look at the claims, and who watches for itself."""
+        if self._consumer is not None and not self._own(self._consumer).exists(_MARK):
+            self._own(self._consumer).write(_MARK, b"")
         if not self.folder.exists(_WATCH):
             values = spec.model_dump(mode="json", include={"uri", "pattern", "recursive"})
             self.folder.write(_WATCH, json.dumps(values).encode("ascii"))
@@ -130,6 +147,16 @@ class UploadState:
         check_exclusive(self.folder)
         return create_exclusively(self.folder, _BASELINE, baseline)
 
+    def claimed(self, keys: Collection[str]) -> set[str]:
+        """Return those of *keys* of which a claim proves that offering them has done its work."""
+        if self._consumer is not None:
+            return self.claims.claimed_by(self._consumer, keys)
+        return self.claims.claimed(keys, without=self._watching_alone())
+
+    def fed_by_events(self, consumer: str) -> None:
+        """Note that *consumer* does not, or no longer, watch for itself."""
+        self._own(consumer).remove(_MARK)
+
     def deliver(self, digests: Collection[int]) -> None:
         """Keep that uploads are claimed."""
         self._delivered.add(digest.to_bytes(_DIGEST_BYTES, "big") for digest in digests)
@@ -144,12 +171,15 @@ class UploadState:
         self.claims.remove([claim])
 
     def releases(self) -> list[Release]:
-        """Return what was given back and not claimed again."""
+        """Return what was given back and not claimed again, of those whom this watch feeds."""
         found = []
+        alone = self._watching_alone() if self._consumer is None else set()
         for name in self._released.names():
             content = self._released.find(name)
             release = _release(content, self._released.uri_of(name), name) if content else None
             if release is None:
+                continue
+            if release.consumer in alone or not self._feeds(release.consumer):
                 continue
             claim = self.claims.owner(release.upload.key, release.consumer)
             if claim is None:
@@ -158,17 +188,28 @@ class UploadState:
                 self._released.remove(name)
         return found
 
+    def _feeds(self, consumer: str) -> bool:
+        return self._consumer is None or consumer_folder(self._consumer) == consumer_folder(consumer)
+
+    def _own(self, consumer: str) -> Folder:
+        return self._alone.child(consumer_folder(consumer))
+
+    def _watching_alone(self) -> set[str]:
+        return {consumer_of(name) for name in self._alone.folders() if self._alone.child(name).exists(_MARK)}
+
 
 def open_state(
     spec: UploadWatchSpec,
     *,
     default: str | None = None,
     resolver: FileSystemResolver = resolve_filesystem,
+    consumer: str | None = None,
     clock: Callable[[], float] = time.time,
 ) -> UploadState:
     """Open the state that *spec* names.
 
     :param default: folder or URL of the state where *spec* names none, ``[aiopt] uploads_dir``
+    :param consumer: who watches for itself; None: the watch feeds every consumer that does not
     :raises SpecError: if neither does
     """
     state = spec.state or default
@@ -177,7 +218,12 @@ def open_state(
             f"The watch of {spec.uri} has nowhere to keep its claims: set state, or [aiopt] uploads_dir"
         )
     return UploadState.open(
-        state, spec.watch_id, storage_options=spec.state_storage_options, resolver=resolver, clock=clock
+        state,
+        spec.watch_id,
+        storage_options=spec.state_storage_options,
+        resolver=resolver,
+        consumer=consumer,
+        clock=clock,
     )
 
 

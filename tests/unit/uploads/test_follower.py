@@ -217,7 +217,7 @@ def test_offers_outlive_a_state_that_cannot_be_read(
     (inbox / "a.jpg").write_bytes(b"one")
     (batch,) = driver.run(35)
 
-    def fails(*_: Any) -> set[str]:
+    def fails(*_: Any, **__: object) -> set[str]:
         raise StorageError("away")
 
     with monkeypatch.context() as patched:
