@@ -16,18 +16,24 @@ if TYPE_CHECKING:
     from airflow_provider_aiopt.operators.plan import PlanOperator
     from airflow_provider_aiopt.operators.postprocess import PostprocessOperator
     from airflow_provider_aiopt.operators.preprocess import PreprocessOperator
+    from airflow_provider_aiopt.operators.take_uploads import TakeUploadsOperator
+    from airflow_provider_aiopt.sensors.new_uploads import NewUploadSensor
     from airflow_provider_aiopt.spec import PipelineSpec, load_spec
+    from airflow_provider_aiopt.triggers.new_uploads import NewUploadTrigger
 
 __version__ = "0.1.0"
 
 __all__ = [
     "InferenceOperator",
     "IngestOperator",
+    "NewUploadSensor",
+    "NewUploadTrigger",
     "PipelineOperator",
     "PipelineSpec",
     "PlanOperator",
     "PostprocessOperator",
     "PreprocessOperator",
+    "TakeUploadsOperator",
     "__version__",
     "load_spec",
     "timed_stage",
@@ -36,11 +42,14 @@ __all__ = [
 _MODULES = {
     "InferenceOperator": "operators.inference",
     "IngestOperator": "operators.ingest",
+    "NewUploadSensor": "sensors.new_uploads",
+    "NewUploadTrigger": "triggers.new_uploads",
     "PipelineOperator": "operators.pipeline",
     "PipelineSpec": "spec",
     "PlanOperator": "operators.plan",
     "PostprocessOperator": "operators.postprocess",
     "PreprocessOperator": "operators.preprocess",
+    "TakeUploadsOperator": "operators.take_uploads",
     "load_spec": "spec",
     "timed_stage": "decorators.timed_stage",
 }

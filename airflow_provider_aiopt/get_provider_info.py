@@ -40,6 +40,16 @@ CONFIG: dict[str, Any] = {
                 "",
                 example="s3://bucket/aiopt/uploads",
             ),
+            "uploads_uri": _option(
+                "Folder or URL that the upload templates watch; ``s3://connection@bucket/prefix`` takes an "
+                "Airflow connection.",
+                "{AIRFLOW_HOME}/uploads",
+                example="s3://my_connection@bucket/inbox",
+            ),
+            "uploads_mode": _option(
+                "How the upload templates run their pipeline: ``streaming`` in one task, ``staged`` in four.",
+                "streaming",
+            ),
             "allowed_callables": _option(
                 "Dotted paths of packages, modules or callables that a pipeline spec may name, with all that "
                 "lies below them, separated by commas. Empty: none. What is listed here runs in the tasks.",
@@ -137,7 +147,20 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_provider_aiopt.operators.postprocess",
                     "airflow_provider_aiopt.operators.pipeline",
                     "airflow_provider_aiopt.operators.plan",
+                    "airflow_provider_aiopt.operators.take_uploads",
                 ],
+            }
+        ],
+        "sensors": [
+            {
+                "integration-name": "AI pipelines (aiopt)",
+                "python-modules": ["airflow_provider_aiopt.sensors.new_uploads"],
+            }
+        ],
+        "triggers": [
+            {
+                "integration-name": "AI pipelines (aiopt)",
+                "python-modules": ["airflow_provider_aiopt.triggers.new_uploads"],
             }
         ],
         "task-decorators": [

@@ -22,8 +22,10 @@ class FakeTaskInstance:
         self.xcoms[key] = value
 
 
-def task_context(instance: FakeTaskInstance | None = None, **params: Any) -> dict[str, Any]:
-    return {"ti": instance or FakeTaskInstance(), "params": params}
+def task_context(
+    instance: FakeTaskInstance | None = None, *, context: dict[str, Any] | None = None, **params: Any
+) -> dict[str, Any]:
+    return {"ti": instance or FakeTaskInstance(), "params": params, **(context or {})}
 
 
 class MappedOutputs(Sequence[Any]):
@@ -42,3 +44,21 @@ class MappedOutputs(Sequence[Any]):
     def __getitem__(self, key: int | slice) -> Any:
         self.requests += 1
         return self.values[key]
+
+
+@dataclass(frozen=True)
+class FakeAssetEvent:
+    """An event that a watcher's trigger made, as a task sees it."""
+
+    extra: dict[str, Any]
+
+    @classmethod
+    def carrying(cls, payload: Any) -> FakeAssetEvent:
+        return cls({"from_trigger": True, "payload": payload})
+
+
+@dataclass(frozen=True)
+class FakeDagRun:
+    """A run with its configuration."""
+
+    conf: dict[str, Any]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
+
+from airflow_provider_aiopt.exceptions import ConfigurationError
 
 SECTION = "aiopt"
 
@@ -19,6 +22,17 @@ def configuration() -> Any:
 def option(name: str) -> str:
     """Return an option of the section ``[aiopt]``; see ``airflow config list --section aiopt``."""
     return str(configuration().get(SECTION, name))
+
+
+def choice_option(name: str, choices: Collection[str]) -> str:
+    """Return an option of the section ``[aiopt]`` that is one of *choices*.
+
+    :raises ConfigurationError: if it is none of them
+    """
+    value = option(name)
+    if value not in choices:
+        raise ConfigurationError(f"[aiopt] {name} is {value!r}; it can be {' or '.join(choices)}")
+    return value
 
 
 def uploads_dir() -> str:

@@ -23,10 +23,18 @@ def no_vain_retries() -> Iterator[None]:
         raise _fail_exception()(f"{type(error).__name__}: {error}") from error
 
 
+def skip_exception() -> type[Exception]:
+    """Return the exception that skips a task."""
+    return _exception("AirflowSkipException")
+
+
 def _fail_exception() -> type[Exception]:
+    return _exception("AirflowFailException")
+
+
+def _exception(name: str) -> type[Exception]:
     try:
-        exceptions = import_module("airflow.sdk.exceptions")
-        found: type[Exception] = exceptions.AirflowFailException
+        found: type[Exception] = getattr(import_module("airflow.sdk.exceptions"), name)
     except AttributeError:  # Airflow 3.1
-        found = import_module("airflow.exceptions").AirflowFailException
+        found = getattr(import_module("airflow.exceptions"), name)
     return found

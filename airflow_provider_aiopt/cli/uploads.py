@@ -77,14 +77,16 @@ def _release(arguments: argparse.Namespace) -> int:
 
 
 def _prune(arguments: argparse.Namespace) -> int:
+    from airflow_provider_aiopt.uploads.payloads import prune_lists
     from airflow_provider_aiopt.uploads.pruning import prune
 
     before = time.time() - arguments.older_than
     consumers = None if arguments.consumer is None else [arguments.consumer]
-    pruned = {
-        watch: prune(state.claims, before=before, consumers=consumers)
-        for watch, state in _states(arguments).items()
-    }
+    pruned = {}
+    for watch, state in _states(arguments).items():
+        pruned[watch] = prune(state.claims, before=before, consumers=consumers)
+        if consumers is None:  # another DAG may have to read them still
+            prune_lists(state, before=before)
     if arguments.json:
         _print_json({"pruned": pruned})
     else:

@@ -63,10 +63,14 @@ class UploadWatchSpec(SpecModel):
     reoffer_s: float = Field(default=600.0, gt=0, le=MAX_REOFFER_S)
 
     @cached_property
+    def location(self) -> str:
+        """The watched folder, written alike however the user wrote it."""
+        return self.uri.removeprefix("file://").rstrip("/")
+
+    @cached_property
     def watch_id(self) -> str:
         """What tells the state of this location and selection from that of others: 16 hexadecimal digits."""
-        location = self.uri.removeprefix("file://").rstrip("/")
-        parts = "\0".join([location, *self.pattern, str(self.recursive)])
+        parts = "\0".join([self.location, *self.pattern, str(self.recursive)])
         return hashlib.blake2b(parts.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
 
     @model_validator(mode="after")

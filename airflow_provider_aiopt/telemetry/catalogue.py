@@ -156,6 +156,13 @@ STAGE_GPU_UTILISATION = Metric(
     "Mean utilisation of the GPU, 0 to 1, sent where one was used.",
     "ai_pipeline_stage_gpu_utilisation_ratio",
 )
+UPLOAD_TO_START = Metric(
+    "ai_pipeline.upload.to_start",
+    "timing",
+    "seconds",
+    "From the first sighting of a run's oldest upload to the task that takes it, whose stage is ``take``.",
+    "ai_pipeline_upload_to_start_seconds",
+)
 
 CATALOGUE: tuple[Metric, ...] = (
     STAGE_DURATION,
@@ -175,5 +182,6 @@ CATALOGUE: tuple[Metric, ...] = (
     STAGE_PEAK_MEMORY,
     STAGE_CPU_UTILISATION,
     STAGE_GPU_UTILISATION,
+    UPLOAD_TO_START,
 )
 """All metrics, in the order of the documentation."""

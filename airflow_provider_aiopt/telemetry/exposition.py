@@ -24,9 +24,9 @@ _MAPPING_HEADER = """\
 _PAGE_HEADER = """\
 # Metrics
 
-Every stage sends these when it ends, in Airflow through the StatsD or OpenTelemetry client that `[metrics]`
-configures, and outside Airflow with `aiopt run --statsd HOST:PORT`. This page is rendered from
-`airflow_provider_aiopt/telemetry/catalogue.py` by `scripts/render_metrics.py`.
+Every stage sends these when it ends, and `TakeUploadsOperator` the last one: in Airflow through the StatsD or
+OpenTelemetry client that `[metrics]` configures, and outside Airflow with `aiopt run --statsd HOST:PORT`.
+This page is rendered from `airflow_provider_aiopt/telemetry/catalogue.py` by `scripts/render_metrics.py`.
 
 | StatsD name | Kind | Prometheus name | Unit in Prometheus | Meaning |
 |---|---|---|---|---|

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from airflow_provider_aiopt.data.exclusive import create_exclusively
 from airflow_provider_aiopt.data.folder import Folder
 from airflow_provider_aiopt.data.uploads import Upload, run_id_for
 from airflow_provider_aiopt.exceptions import UploadRecordError
 from airflow_provider_aiopt.uploads.claims import consumer_folder
+
+log = logging.getLogger(__name__)
 
 _SUFFIX = ".json"
 
@@ -39,12 +43,14 @@ class BatchStore:
 
     def __init__(self, folder: Folder, dag_id: str) -> None:
         self._dag_id = dag_id
+        self._refused: set[str] = set()
         self._folder = folder.child("batches").child(consumer_folder(dag_id))
 
-    def begin(self, uploads: Sequence[Upload]) -> Batch:
+    def begin(self, uploads: Sequence[Upload]) -> Batch | None:
         """Keep that a run is to be created for *uploads*.
 
         :param uploads: one or more
+        :returns: None where it is kept already: another instance is at it, or it is left from a crash
         """
         batch = Batch(run_id_for(uploads), tuple(uploads))
         values = {
@@ -52,24 +58,31 @@ class BatchStore:
             "run_id": batch.run_id,
             "uploads": [upload.to_dict() for upload in batch.uploads],
         }
-        self._folder.write(f"{batch.run_id}{_SUFFIX}", json.dumps(values).encode("ascii"))
-        return batch
+        content = json.dumps(values).encode("ascii")
+        return batch if create_exclusively(self._folder, f"{batch.run_id}{_SUFFIX}", content) else None
 
     def finish(self, batch: Batch) -> None:
         """Forget a batch whose run was created, or none of whose uploads was left to claim."""
         self._folder.remove(f"{batch.run_id}{_SUFFIX}")
 
     def pending(self) -> list[Batch]:
-        """Return the batches that were begun and not finished.
-
-        :raises UploadRecordError: if a file is no batch
-        """
+        """Return the batches that were begun and not finished; a file that is none is logged and left."""
         found = []
         for name in self._folder.names():
             content = self._folder.find(name) if name.endswith(_SUFFIX) else None
-            if content is not None:  # else another instance finished it just now
+            if content is None:  # another instance finished it just now
+                continue
+            try:
                 found.append(_batch(content, self._folder.uri_of(name)))
+            except UploadRecordError as error:
+                self._say(name, str(error))
         return found
+
+    def _say(self, name: str, message: str) -> None:
+        """Say once of each file what is wrong with it, however often it is found."""
+        if name not in self._refused:
+            self._refused.add(name)
+            log.warning("%s", message)
 
 
 def _batch(content: bytes, origin: str) -> Batch:

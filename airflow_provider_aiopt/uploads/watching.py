@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
 
 from airflow_provider_aiopt.data.folder import FileSystemResolver, resolve_filesystem
@@ -31,7 +31,7 @@ async def watch(
     resolver: FileSystemResolver = resolve_filesystem,
     clocks: Clocks | None = None,
     on_ready: Callable[[], None] | None = None,
-) -> AsyncIterator[list[Upload]]:
+) -> AsyncGenerator[list[Upload]]:
     """Watch a location for ever and yield its new uploads, up to ``max_batch`` at a time.
 
     What was yielded counts as offered; it is yielded again until a claim shows that it arrived.  Blocking
@@ -165,5 +165,7 @@ class _Watcher:
         if pause <= 0:
             await asyncio.sleep(0)
             return
+        # Not wait_for, which loses a cancellation that comes with the event (Python 3.11).
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), pause)
+            async with asyncio.timeout(pause):
+                await self._wake.wait()

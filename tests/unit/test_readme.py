@@ -9,6 +9,7 @@ import yaml
 
 from airflow_provider_aiopt.get_provider_info import CONFIG
 from airflow_provider_aiopt.spec import load_spec
+from airflow_provider_aiopt.spec.uploads import load_watch_spec
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text()
@@ -25,6 +26,14 @@ def test_the_dag_is_one() -> None:
     stages = ("ingest", "preprocess", "inference")
     assert tuple(scope[stage].task_id for stage in stages) == stages
     assert load_spec(scope["spec"]).execution.shards == 8
+
+
+def test_the_dag_on_upload_is_one() -> None:
+    scope: dict[str, Any] = {}
+    code = next(block for block in blocks("python") if "AssetWatcher(" in block)
+    exec(compile(code, "README.md", "exec"), scope)
+    assert load_watch_spec(scope["take"].watch) == scope["photos"].watchers[0].trigger.spec()
+    assert load_spec(scope["spec"]).source.manifest == "{{ ti.xcom_pull('take') }}"
 
 
 def test_the_spec_is_one() -> None:

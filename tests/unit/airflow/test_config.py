@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from airflow_provider_aiopt.airflow.config import AirflowConfiguration, int_option, option
+from airflow_provider_aiopt.airflow.config import AirflowConfiguration, choice_option, int_option, option
+from airflow_provider_aiopt.exceptions import ConfigurationError
 from airflow_provider_aiopt.get_provider_info import CONFIG
 
 OPTIONS = CONFIG["aiopt"]["options"]
@@ -15,7 +16,7 @@ def test_every_option_has_its_declared_default(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.delenv(f"AIRFLOW__AIOPT__{name.upper()}", raising=False)
     for name, declared in OPTIONS.items():
         if "{AIRFLOW_HOME}" in declared["default"]:
-            assert re.fullmatch(r"/.*/(aiopt|models)", option(name)), "an absolute path"
+            assert re.fullmatch(r"/.*/(aiopt|models|uploads)", option(name)), "an absolute path"
         elif declared["type"] == "integer":
             assert int_option(name) == int(declared["default"])
         else:
@@ -36,3 +37,11 @@ def test_the_whole_configuration_is_at_hand(monkeypatch: pytest.MonkeyPatch) -> 
     assert configuration.get("scheduler", "scheduler_idle_sleep_time") == "0.3"
     assert configuration.get("aiopt", "shards") == "2"
     assert configuration.get("core", "no_such_option") is None
+
+
+def test_an_option_of_few_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__AIOPT__UPLOADS_MODE", "staged")
+    assert choice_option("uploads_mode", ("streaming", "staged")) == "staged"
+    monkeypatch.setenv("AIRFLOW__AIOPT__UPLOADS_MODE", "stagd")
+    with pytest.raises(ConfigurationError, match="uploads_mode is 'stagd'; it can be streaming or staged"):
+        choice_option("uploads_mode", ("streaming", "staged"))

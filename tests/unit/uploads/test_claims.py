@@ -117,13 +117,24 @@ def test_batches_stay_until_they_are_finished(state: str) -> None:
     folder = UploadState.open(state, WATCH).folder
     batches = BatchStore(folder, "dag")
     batch = batches.begin(UPLOADS)
-    assert batches.begin(UPLOADS[::-1]).run_id == batch.run_id
+    assert batch is not None
+    assert batches.begin(UPLOADS[::-1]) is None, "it is kept already"
     assert [pending.run_id for pending in BatchStore(folder, "dag").pending()] == [batch.run_id]
     assert set(batches.pending()[0].uploads) == set(UPLOADS)
     assert BatchStore(folder, "another").pending() == []
     batches.finish(batch)
     batches.finish(batch)
     assert batches.pending() == []
-    folder.child("batches").child("dag").write("x.json", b"{}")
-    with pytest.raises(UploadRecordError, match="is no batch of this version"):
-        batches.pending()
+
+
+def test_a_file_that_is_no_batch_keeps_no_other_from_being_found(
+    state: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = UploadState.open(state, WATCH).folder
+    batches = BatchStore(folder, "dag")
+    batch = batches.begin(UPLOADS)
+    assert batch is not None
+    folder.child("batches").child("dag").write("a.json", b"{}")
+    for _ in range(2):
+        assert [found.run_id for found in batches.pending()] == [batch.run_id]
+    assert caplog.text.count("a.json is no batch of this version") == 1

@@ -1,0 +1,1 @@
+"""Triggers: what Airflow's triggerer waits for on behalf of assets and deferred tasks."""

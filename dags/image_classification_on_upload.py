@@ -1,0 +1,106 @@
+"""Classify photographs as they are uploaded."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Asset, AssetWatcher
+
+from airflow_provider_aiopt import (
+    InferenceOperator,
+    IngestOperator,
+    NewUploadSensor,
+    NewUploadTrigger,
+    PipelineOperator,
+    PostprocessOperator,
+    PreprocessOperator,
+    TakeUploadsOperator,
+)
+from airflow_provider_aiopt.airflow.concurrency import cpu_task_options, inference_task_options, run_limits
+from airflow_provider_aiopt.airflow.config import choice_option, int_option, option
+
+DOC = """
+### Image classification on upload
+
+A photograph that appears in `[aiopt] uploads_uri` is classified. Unpause the DAG that you want; each of them
+classifies every upload once:
+
+* `image_classification_on_upload` is started by its asset's watcher;
+* `image_classification_direct` is started by `aiopt watch`, some tenths of a second sooner;
+* `image_classification_sensor` waits for uploads itself.
+
+**Nothing is moved or deleted.** Which run has which upload is kept in `[aiopt] uploads_dir`; see
+`aiopt uploads list`. **A new version** of a photograph is a new upload. **Results** are in the run's
+workspace, unless the spec names a sink.
+"""
+
+WATCH: dict[str, Any] = {
+    "uri": option("uploads_uri"),
+    "pattern": ["*.jpg", "*.jpeg", "*.png", "*.webp", "*.gif", "*.bmp", "*.tif", "*.tiff"],
+    "recursive": True,
+}
+
+
+def classify(dag_id: str, taken: Any) -> None:
+    """Add the pipeline over the uploads that the task *taken* has claimed."""
+    spec = {
+        "name": dag_id,
+        "source": {"uri": WATCH["uri"], "manifest": f"{{{{ ti.xcom_pull('{taken.task_id}') }}}}"},
+        "model": {"uri": "builtin:efficientnet-lite0-int8"},
+        "postprocess": {"kind": "classification", "top_k": 5},
+        "execution": {"shards": int_option("shards")},
+    }
+    if choice_option("uploads_mode", ("streaming", "staged")) == "streaming":
+        taken >> PipelineOperator(task_id="classify", spec=spec, **inference_task_options())
+        return
+    ingest = IngestOperator(task_id="ingest", spec=spec)
+    preprocess = PreprocessOperator.partial(task_id="preprocess", spec=spec).expand(shard=ingest.output)
+    inference = InferenceOperator.partial(task_id="inference", spec=spec, **inference_task_options()).expand(
+        shard=preprocess.output
+    )
+    taken >> ingest
+    PostprocessOperator(task_id="postprocess", spec=spec, shard=inference.output)
+
+
+COMMON: dict[str, Any] = {
+    "doc_md": DOC,
+    "catchup": False,
+    "tags": ["aiopt", "images", "uploads"],
+    "default_args": {
+        "retries": int_option("retries"),
+        "retry_delay": timedelta(seconds=10),
+        **cpu_task_options(),
+    },
+}
+
+photographs = Asset(
+    "aiopt_photographs", watchers=[AssetWatcher(name="new_uploads", trigger=NewUploadTrigger(**WATCH))]
+)
+
+with DAG(
+    "image_classification_on_upload",
+    description="Classify photographs as they are uploaded",
+    schedule=[photographs],
+    **run_limits(),
+    **COMMON,
+) as on_upload:
+    classify(on_upload.dag_id, TakeUploadsOperator(task_id="take", watch=WATCH))
+
+with DAG(
+    "image_classification_direct",
+    description="Classify the photographs that aiopt watch has seen",
+    schedule=None,
+    **run_limits(),
+    **COMMON,
+) as direct:
+    classify(direct.dag_id, TakeUploadsOperator(task_id="take", watch=WATCH))
+
+with DAG(
+    "image_classification_sensor",
+    description="Wait for uploaded photographs and classify them, again and again",
+    schedule="@continuous",
+    max_active_runs=1,
+    **COMMON,
+) as by_sensor:
+    classify(by_sensor.dag_id, NewUploadSensor(task_id="wait", watch=WATCH, deferrable=True))
