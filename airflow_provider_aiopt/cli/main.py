@@ -6,7 +6,18 @@ import argparse
 from collections.abc import Sequence
 
 from airflow_provider_aiopt import __version__
-from airflow_provider_aiopt.cli import doctor, model, preprocess, profile, report, run, setup, spec, uploads
+from airflow_provider_aiopt.cli import (
+    doctor,
+    model,
+    preprocess,
+    profile,
+    report,
+    run,
+    setup,
+    spec,
+    uploads,
+    watch,
+)
 from airflow_provider_aiopt.cli.command import Command, CommandGroup, add_to_parser
 from airflow_provider_aiopt.cli.exit_codes import guarded
 
@@ -20,6 +31,7 @@ COMMANDS: tuple[Command | CommandGroup, ...] = (
     doctor.COMMAND,
     profile.GROUP,
     uploads.GROUP,
+    watch.COMMAND,
 )
 """Every command; ``airflow aiopt`` offers the same."""
 

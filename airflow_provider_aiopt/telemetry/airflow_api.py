@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
@@ -20,6 +22,12 @@ _RUN_REMEDIES = {
     404: "Check the URL (with its path prefix, without /api/v2) and that the DAG run still exists",
 }
 _POOL_REMEDIES = {403: "Get a new token, or ask for permission to read, create and edit pools"}
+_CREATE_REMEDIES = {
+    400: "Airflow finds the DAG's params or the run's id wrong: see its answer",
+    403: "Get a new token, or ask for permission to create runs of this DAG",
+    404: "Check the URL (with its path prefix, without /api/v2) and that Airflow knows the DAG",
+}
+_EXPIRED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _CONFIG_REMEDIES = {
     403: "Set [api] expose_config = True there (sensitive values stay hidden) and give a token that may read "
     "the configuration, or run this as `airflow aiopt ...` on a machine of the deployment"
@@ -83,6 +91,32 @@ class AirflowApi:
         """
         path = f"/api/v2/dags/{quote(dag_id, safe='')}/dagRuns/{quote(run_id, safe='')}/taskInstances"
         return self._all(path, "task_instances", _task_times, _RUN_REMEDIES)
+
+    def create_run(self, dag_id: str, run_id: str, conf: Mapping[str, Any]) -> bool:
+        """Create a run that is due at once.
+
+        :param dag_id: the DAG
+        :param run_id: the run's id
+        :param conf: the run's configuration
+        :returns: False where the DAG has a run of this id
+        :raises AirflowApiError: as :meth:`task_times`
+        """
+        # A second ago: SQLite's clock has whole seconds, and a run of this moment would wait for the next.
+        due = datetime.now(UTC) - timedelta(seconds=1)
+        body = {
+            "dag_run_id": run_id,
+            "logical_date": None,
+            "run_after": due.isoformat(),
+            "conf": dict(conf),
+        }
+        path = f"/api/v2/dags/{quote(dag_id, safe='')}/dagRuns"
+        try:
+            self._request("POST", path, body=body, remedies=_CREATE_REMEDIES)
+        except AirflowApiError as error:
+            if error.status == HTTPStatus.CONFLICT:
+                return False
+            raise
+        return True
 
     def pools(self) -> dict[str, AirflowPool]:
         """Return all pools that the user may see, by name.
@@ -162,8 +196,21 @@ class AirflowApi:
     def _request(
         self, method: str, path: str, *, body: Mapping[str, Any] | None = None, remedies: Mapping[int, str]
     ) -> dict[str, Any]:
-        if self._token is None and self._username is not None:
-            self._token = self._new_token(self._username, self._password)
+        is_fresh = self._token is None
+        if is_fresh:
+            self._renew_token()
+        try:
+            return self._send(method, path, body, remedies)
+        except AirflowApiError as error:
+            # Airflow answers 403, too, to a token that has expired.
+            if is_fresh or self._username is None or error.status not in _EXPIRED:
+                raise
+        self._renew_token()
+        return self._send(method, path, body, remedies)
+
+    def _send(
+        self, method: str, path: str, body: Mapping[str, Any] | None, remedies: Mapping[int, str]
+    ) -> dict[str, Any]:
         return http_json(
             method,
             self.url + path,
@@ -172,6 +219,10 @@ class AirflowApi:
             timeout_s=self._timeout_s,
             remedies=remedies,
         )
+
+    def _renew_token(self) -> None:
+        if self._username is not None:
+            self._token = self._new_token(self._username, self._password)
 
     def _new_token(self, username: str, password: str) -> str:
         url = f"{self.url}/auth/token"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,13 +13,16 @@ from airflow_provider_aiopt.telemetry.airflow_api import AirflowApi, AirflowPool
 class Server:
     """Stands in for ``http_json`` and keeps what it was asked."""
 
-    def __init__(self, *answers: dict[str, Any]) -> None:
+    def __init__(self, *answers: dict[str, Any] | Exception) -> None:
         self.answers = list(answers)
         self.asked: list[tuple[str, str, dict[str, Any]]] = []
 
     def __call__(self, method: str, url: str, **options: Any) -> dict[str, Any]:
         self.asked.append((method, url, options))
-        return self.answers.pop(0)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
 
 def instance(**fields: Any) -> dict[str, Any]:
@@ -216,3 +220,50 @@ class TestConfiguration:
         server.answers = [{"sections": [{"name": "core"}]}]
         with pytest.raises(AirflowApiError, match="config answered in an unknown form"):
             AirflowApi("http://airflow").configuration()
+
+
+class TestCreateRun:
+    def test_it_is_due_at_once(self, server: Server) -> None:
+        server.answers = [{"dag_run_id": "upload__1"}]
+
+        assert AirflowApi("http://airflow", token="t").create_run("my dag", "upload__1", {"a": 1})
+
+        method, url, options = server.asked[0]
+        assert (method, url) == ("POST", "http://airflow/api/v2/dags/my%20dag/dagRuns")
+        body = options["body"]
+        assert (body["dag_run_id"], body["logical_date"], body["conf"]) == ("upload__1", None, {"a": 1})
+        assert datetime.fromisoformat(body["run_after"]) < datetime.now(UTC)
+
+    def test_one_that_is_there_is_no_error(self, server: Server) -> None:
+        server.answers = [AirflowApiError("POST: conflict", 409)]
+
+        assert not AirflowApi("http://airflow", token="t").create_run("dag", "run", {})
+
+    def test_a_refusal_is_one(self, server: Server) -> None:
+        server.answers = [AirflowApiError("POST: no such DAG", 404)]
+
+        with pytest.raises(AirflowApiError, match="no such DAG"):
+            AirflowApi("http://airflow", token="t").create_run("dag", "run", {})
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_that_expired_is_replaced_once(server: Server, status: int) -> None:
+    expired = AirflowApiError("expired", status)
+    server.answers = [{"access_token": "old"}, page(), expired, {"access_token": "new"}, page()]
+    api = AirflowApi("http://airflow", username="me", password="pw")
+
+    api.task_times("dag", "run")
+    api.task_times("dag", "run")
+
+    assert [asked[2].get("token") for asked in server.asked] == [None, "old", "old", None, "new"]
+
+
+@pytest.mark.parametrize("login", [{}, {"username": "me", "password": "pw"}])
+def test_a_refusal_that_no_new_token_mends_is_raised(server: Server, login: dict[str, str]) -> None:
+    refused = AirflowApiError("forbidden", 403)
+    server.answers = [refused, {"access_token": "new"}, refused]
+
+    with pytest.raises(AirflowApiError, match="forbidden"):
+        AirflowApi("http://airflow", token="old", **login).task_times("dag", "run")
+
+    assert len(server.asked) == (3 if login else 1)
