@@ -34,6 +34,7 @@ KEEP ?=
 DEMO_ARGS := $(if $(filter-out 0,$(KEEP)),--keep)
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+FAULT_ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -83,6 +84,10 @@ bench-gpu: ## Compare streaming on an NVIDIA GPU with the bare session loop (ONN
 .PHONY: bench-latency
 bench-latency: $(LATENCY) ## Measure upload to first task and to results beside Airflow's own ways: about an hour
 	@$(BIN)/python -m benchmarks.latency $(BENCH_ARGS)
+
+.PHONY: fault-events
+fault-events: $(TEST) ## Kill parts of an Airflow at random while 2,000 files are uploaded; nothing may be lost or done twice
+	@$(BIN)/python -m benchmarks.fault_events $(FAULT_ARGS)
 
 .PHONY: install
 install: $(TEST) ## Make .venv with everything but the model exporters
