@@ -17,6 +17,8 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
+from threads import running_threads
+
 from airflow_provider_aiopt.cli.main import main
 
 _PRELOADED = [
@@ -122,8 +124,7 @@ def run_until_told(arguments: list[str], folder: str, number: int, told: signal.
     with Path(os.devnull).open("w") as nowhere:
         sys.stdout = sys.stderr = nowhere
         code = main(arguments)
-    left_over = [thread.name for thread in threading.enumerate() if thread.name.startswith("aiopt")]
-    sys.exit(THREADS_LEFT if left_over else code)
+    sys.exit(THREADS_LEFT if running_threads() else code)
 
 
 def run_until_file(arguments: list[str], file: str) -> None:

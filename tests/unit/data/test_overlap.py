@@ -6,14 +6,11 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from threads import running_threads
 
 from airflow_provider_aiopt.data.overlap import ReadAhead, WriteBehind
 
 PATIENCE = 10  # seconds, far more than anything here takes
-
-
-def threads() -> set[threading.Thread]:
-    return {thread for thread in threading.enumerate() if thread.name.startswith("aiopt")}
 
 
 class TestReadAhead:
@@ -21,7 +18,7 @@ class TestReadAhead:
     def test_all_items_come_in_order(self, items: list[int], budget: int) -> None:
         with ReadAhead(iter(items), weigh=int, budget=budget) as ahead:
             assert list(ahead) == items
-        assert not threads()
+        assert not running_threads()
 
     def test_items_are_read_before_they_are_asked_for(self) -> None:
         read = [threading.Event() for _ in range(3)]
@@ -78,7 +75,7 @@ class TestReadAhead:
             next(ahead)
             raise KeyboardInterrupt
         assert ended.is_set()
-        assert not threads()
+        assert not running_threads()
 
 
 class TestWriteBehind:
@@ -90,7 +87,7 @@ class TestWriteBehind:
                 behind.submit(lambda number=number: done.append(number), weight)
             behind.drain()
             assert done == list(range(len(weights)))
-        assert not threads()
+        assert not running_threads()
 
     def test_who_asks_goes_on_while_an_action_runs(self) -> None:
         go_on = threading.Event()
@@ -134,7 +131,7 @@ class TestWriteBehind:
             with pytest.raises(OSError, match="no room"):
                 behind.submit(lambda: done.append("after"))
         assert done == []
-        assert not threads()
+        assert not running_threads()
 
     def test_an_error_frees_whoever_waits_for_room(self) -> None:
         began, go_on = threading.Event(), threading.Event()
@@ -166,4 +163,4 @@ class TestWriteBehind:
             threading.Timer(0, go_on.set).start()
             raise KeyboardInterrupt
         assert done == ["first"]
-        assert not threads()
+        assert not running_threads()

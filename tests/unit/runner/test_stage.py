@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from threads import running_threads
 
 from airflow_provider_aiopt.data.shards import BatchWriter
 from airflow_provider_aiopt.exceptions import StorageFullError
@@ -16,10 +17,6 @@ from airflow_provider_aiopt.stages.inference import InferenceStage
 from airflow_provider_aiopt.telemetry.reports import StageReport
 
 PATIENCE = 20  # seconds, far more than anything here takes
-
-
-def threads() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("aiopt")]
 
 
 def leftovers(pipeline: Any) -> list[str]:
@@ -145,7 +142,7 @@ def test_an_error_of_the_writing_ends_the_stage_and_leaves_nothing(
     report = failed(pipeline, stage)
     assert report.items_out == 3, "the first shard is whole"
     assert report.busy_s + report.wait_input_s + report.wait_output_s == pytest.approx(report.wall_s)
-    assert threads() == []
+    assert not running_threads()
     assert leftovers(pipeline) == []
 
 
@@ -172,7 +169,7 @@ def test_whatever_ends_the_work_ends_its_threads_too(
     monkeypatch.setattr(InferenceStage, "process", fail_at_last)
     with pytest.raises(error):
         run_stage(context, "inference", refs)
-    assert threads() == []
+    assert not running_threads()
     assert leftovers(pipeline) == []
     monkeypatch.undo()
     assert run_stage(context, "inference", refs).report.items_out == 6
