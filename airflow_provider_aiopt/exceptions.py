@@ -17,6 +17,7 @@
     ├── TransformError (TypeError)             a custom transform does not keep to its protocol
     ├── PreprocessAccuracyError (ValueError)   fast preprocessing changes too many of the model's answers
     ├── UploadRecordError (ValueError)         an event, manifest or state file holds no upload
+    ├── NotificationError (ValueError)         a queue's message tells of no upload: it becomes a dead letter
     ├── ReportError (ValueError)               a stage or run report is missing or unreadable
     ├── AirflowApiError (RuntimeError)         Airflow's public API refused or did not answer
     ├── ConfigurationError (ValueError)        an ``[aiopt]`` option or a profile's name is wrong
@@ -146,6 +147,12 @@ class PreprocessAccuracyError(AioptError, ValueError):
 
 class UploadRecordError(AioptError, ValueError):
     """What should be an upload, in an event, a manifest or a state file, is none."""
+
+    retryable = False
+
+
+class NotificationError(AioptError, ValueError):
+    """A queue's message should tell of uploads, and does not.  It becomes a dead letter."""
 
     retryable = False
 
