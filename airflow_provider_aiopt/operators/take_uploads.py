@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_aiopt.airflow.acknowledging import acknowledge
 from airflow_provider_aiopt.airflow.context import open_workspace, task_identity
 from airflow_provider_aiopt.airflow.failures import no_vain_retries, skip_exception
+from airflow_provider_aiopt.airflow.messages import message_payloads, uploads_of_messages
 from airflow_provider_aiopt.airflow.uploads import (
     is_event_run,
     send_upload_latency,
@@ -35,6 +37,9 @@ class TakeUploadsOperator(BaseOperator):
     :param watch: the parameters of the trigger, those of
         :class:`~airflow_provider_aiopt.spec.uploads.UploadWatchSpec`; URI, pattern and recursive must be the
         same as there
+    :param messages: where a queue's messages start the run as well, or instead: the parameters of
+        :func:`~airflow_provider_aiopt.triggers.messages.message_trigger`; the messages are acknowledged once
+        the uploads are claimed
     :param workspace: folder or URL of the run's workspace (templated); default ``[aiopt] work_dir`` / DAG
         id / run id
     """
@@ -42,9 +47,17 @@ class TakeUploadsOperator(BaseOperator):
     template_fields: Sequence[str] = ("workspace",)
     ui_color = "#e6f4ea"
 
-    def __init__(self, *, watch: Mapping[str, Any], workspace: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        watch: Mapping[str, Any],
+        messages: Mapping[str, Any] | None = None,
+        workspace: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.watch = watch
+        self.messages = messages
         self.workspace = workspace
 
     def execute(self, context: Context) -> str:
@@ -61,7 +74,12 @@ class TakeUploadsOperator(BaseOperator):
             offered = uploads_of_run(context, spec, state)
             if is_event_run(context):
                 state.fed_by_events(task.dag_id)
+            payloads = message_payloads(context) if self.messages else []
+            if payloads:
+                offered += uploads_of_messages(payloads, spec, state)
             claimed = state.claims.claim(offered, consumer=task.dag_id, run_id=task.run_id)
+            if self.messages and payloads:
+                acknowledge(self.messages, payloads)
             if not claimed.ours:
                 reason = _nothing_to_take(spec, claimed.others)
                 self.log.info("%s", reason)  # Airflow does not show why a task was skipped

@@ -43,8 +43,8 @@ def messages_of(payload: Any) -> list[Message]:
             if messages is not None:
                 return messages
     raise NotificationError(
-        f"No known queue's trigger makes such a payload: {excerpt(payload)}. Give the asset a watcher made by "
-        "message_trigger"
+        f"No known queue's trigger makes such a payload: {excerpt(payload)}. Give the asset a watcher made "
+        "by message_trigger"
     )
 
 

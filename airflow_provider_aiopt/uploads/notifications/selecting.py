@@ -9,10 +9,10 @@ from airflow_provider_aiopt.data.listing import folder_root, matches
 from airflow_provider_aiopt.data.retry import RemoteCalls
 from airflow_provider_aiopt.data.uploads import Upload
 from airflow_provider_aiopt.exceptions import NotificationError
-from airflow_provider_aiopt.uploads.notifications.fields import excerpt
 from airflow_provider_aiopt.spec.source import SourceSpec
 from airflow_provider_aiopt.spec.uploads import UploadWatchSpec
 from airflow_provider_aiopt.uploads.ignoring import is_ignored
+from airflow_provider_aiopt.uploads.notifications.fields import excerpt
 
 _SAME_SCHEME = {"s3a": "s3", "gcs": "gs", "az": "abfs", "abfss": "abfs"}
 
