@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_aiopt.operators.take_uploads import TakeUploadsOperator
     from airflow_provider_aiopt.sensors.new_uploads import NewUploadSensor
     from airflow_provider_aiopt.spec import PipelineSpec, load_spec
+    from airflow_provider_aiopt.triggers.messages import message_trigger
     from airflow_provider_aiopt.triggers.new_uploads import NewUploadTrigger
 
 __version__ = "0.1.0"
@@ -36,6 +37,7 @@ __all__ = [
     "TakeUploadsOperator",
     "__version__",
     "load_spec",
+    "message_trigger",
     "timed_stage",
 ]
 
@@ -51,6 +53,7 @@ _MODULES = {
     "PreprocessOperator": "operators.preprocess",
     "TakeUploadsOperator": "operators.take_uploads",
     "load_spec": "spec",
+    "message_trigger": "triggers.messages",
     "timed_stage": "decorators.timed_stage",
 }
 

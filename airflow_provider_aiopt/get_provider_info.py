@@ -46,6 +46,12 @@ CONFIG: dict[str, Any] = {
                 "{AIRFLOW_HOME}/uploads",
                 example="s3://my_connection@bucket/inbox",
             ),
+            "messages": _option(
+                "The queue whose messages start the template image_classification_on_message, as a JSON "
+                "object: ``scheme`` and the trigger's parameters. Empty: none.",
+                "",
+                example='{"scheme": "sqs", "sqs_queue": "https://sqs.eu-central-1.amazonaws.com/1234/uploads"}',
+            ),
             "uploads_mode": _option(
                 "How the upload templates run their pipeline: ``streaming`` in one task, ``staged`` in four.",
                 "streaming",
@@ -160,7 +166,11 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [
             {
                 "integration-name": "AI pipelines (aiopt)",
-                "python-modules": ["airflow_provider_aiopt.triggers.new_uploads"],
+                "python-modules": [
+                    "airflow_provider_aiopt.triggers.messages",
+                    "airflow_provider_aiopt.triggers.new_uploads",
+                    "airflow_provider_aiopt.triggers.redis_stream",
+                ],
             }
         ],
         "task-decorators": [

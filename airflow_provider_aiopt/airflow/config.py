@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from typing import Any
 
@@ -43,6 +44,23 @@ def uploads_dir() -> str:
 def int_option(name: str) -> int:
     """Return an option of the section ``[aiopt]`` that is a whole number."""
     return int(configuration().getint(SECTION, name))
+
+
+def messages_option() -> dict[str, Any] | None:
+    """Return ``[aiopt] messages``, the parameters of ``message_trigger``; None where no queue is set.
+
+    :raises ConfigurationError: if it is no JSON object with a scheme
+    """
+    value = option("messages").strip()
+    if not value:
+        return None
+    try:
+        found = json.loads(value)
+    except ValueError as error:
+        raise ConfigurationError(f"[aiopt] messages must be a JSON object; found {value!r:.200}: {error}") from error
+    if not isinstance(found, dict) or not isinstance(found.get("scheme"), str):
+        raise ConfigurationError(f"[aiopt] messages must be a JSON object with a scheme; found {value!r:.200}")
+    return found
 
 
 class AirflowConfiguration:
