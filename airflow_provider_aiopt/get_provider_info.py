@@ -46,15 +46,15 @@ CONFIG: dict[str, Any] = {
                 "{AIRFLOW_HOME}/uploads",
                 example="s3://my_connection@bucket/inbox",
             ),
+            "uploads_mode": _option(
+                "How the upload templates run their pipeline: ``streaming`` in one task, ``staged`` in four.",
+                "streaming",
+            ),
             "messages": _option(
                 "The queue whose messages start the template image_classification_on_message, as a JSON "
                 "object: ``scheme`` and the trigger's parameters. Empty: none.",
                 "",
                 example='{"scheme": "sqs", "sqs_queue": "https://sqs.eu-central-1.amazonaws.com/1234/uploads"}',
-            ),
-            "uploads_mode": _option(
-                "How the upload templates run their pipeline: ``streaming`` in one task, ``staged`` in four.",
-                "streaming",
             ),
             "allowed_callables": _option(
                 "Dotted paths of packages, modules or callables that a pipeline spec may name, with all that "

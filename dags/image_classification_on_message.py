@@ -21,8 +21,8 @@ DOC = """
 A photograph below `[aiopt] uploads_uri` is classified when a message of the queue `[aiopt] messages` tells of
 it: a notification of S3, Google Cloud Storage or Azure, or an object with `uri`, `size` and `version`.
 
-* **What the queue loses the listing finds:** the folder is listed every five minutes as well. An upload that is
-  both listed and told of is classified once.
+* **What the queue loses the listing finds:** the folder is listed every five minutes as well. An upload that
+  is both listed and told of is classified once.
 * **What cannot be read**, or tells of other places, is kept in `dead_letters` of the watch's state.
 * **Without a queue** in `[aiopt] messages` nothing starts the DAG.
 """

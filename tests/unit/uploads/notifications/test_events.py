@@ -124,8 +124,8 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3)
     | st.dictionaries(
         st.sampled_from(
-            ["message_batch", "message", "Body", "MessageId", "data", "attributes", "topic", "partition", "offset",
-             "value", "channel", "stream", "entries", "id", "fields", "fault"]
+            ["message_batch", "message", "Body", "MessageId", "data", "attributes", "topic", "partition",
+             "offset", "value", "channel", "stream", "entries", "id", "fields", "fault"]
         ),
         inner,
         max_size=5,
