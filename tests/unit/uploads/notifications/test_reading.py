@@ -232,8 +232,9 @@ TEXTS = st.text(st.characters(exclude_categories=[]), max_size=8)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS
 KNOWN_KEYS = st.sampled_from(
     ["Records", "s3", "object", "bucket", "name", "key", "size", "eTag", "eventName", "uri", "version",
-     "source", "detail-type", "detail", "Type", "TopicArn", "Message", "message", "attributes", "subscription", "data",
-     "eventType", "type", "subject", "Event"]
+     "source", "detail-type", "detail", "Type", "TopicArn", "Message", "message", "attributes",
+     "subscription",
+     "data", "eventType", "type", "subject", "Event"]
 )  # fmt: skip
 KNOWN_TEXTS = st.sampled_from(
     [
