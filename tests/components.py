@@ -33,7 +33,11 @@ def skip_absent(component: str, how: str) -> None:
 
 def requires(module: str, how: str) -> None:
     """Skip unless the Python module *module* is installed."""
-    if importlib.util.find_spec(module) is None:
+    try:
+        found = importlib.util.find_spec(module)
+    except ModuleNotFoundError:  # not even the package that it lies in
+        found = None
+    if found is None:
         skip_absent(module, how)
 
 

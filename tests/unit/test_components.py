@@ -29,7 +29,7 @@ def suite(pytester: pytest.Pytester) -> pytest.Pytester:
         test_module_needs="""
         from components import requires
 
-        requires("another_absent_module", "ask for it")
+        requires("another_absent.module", "ask for it")
 
         def test_never():
             raise AssertionError
@@ -49,7 +49,7 @@ def test_absent_components_are_listed_once_each_with_how_to_get_them(
     result.stdout.fnmatch_lines(
         [
             "*components that this machine lacks*",
-            "another_absent_module: ask for it (1 skipped)",
+            "another_absent.module: ask for it (1 skipped)",
             "no_such_module: pip install no-such-module (2 skipped)",
         ]
     )
