@@ -12,7 +12,8 @@
     ├── claims/<consumer>/pruned/<uuid>.bin  keys of claims that were pruned: 16 bytes each
     ├── released/<key>-<digest>.json         claims that were given back
     ├── offers/<digest>.jsonl                lists of uploads that are too long for an event
-    └── batches/<dag>/<run id>.json          runs that the direct route is about to create
+    ├── batches/<dag>/<run id>.json          runs that the direct route is about to create
+    └── dead_letters/<digest>.jsonl          messages of a queue that could not be read
 """
 
 from __future__ import annotations
