@@ -75,16 +75,18 @@ class TakeUploadsOperator(BaseOperator):
             if is_event_run(context):
                 state.fed_by_events(task.dag_id)
             payloads = message_payloads(context) if self.messages else []
-            if payloads:
-                offered += uploads_of_messages(payloads, spec, state)
-            claimed = state.claims.claim(offered, consumer=task.dag_id, run_id=task.run_id)
+            told = uploads_of_messages(payloads, spec, state) if payloads else []
+            # Of an upload in both the later counts, what the watch saw: that says since when it has waited.
+            claimed = state.claims.claim([*told, *offered], consumer=task.dag_id, run_id=task.run_id)
             if self.messages and payloads:
                 acknowledge(self.messages, payloads)
             if not claimed.ours:
                 reason = _nothing_to_take(spec, claimed.others)
                 self.log.info("%s", reason)  # Airflow does not show why a task was skipped
                 raise skip_exception()(reason)
-            send_upload_latency(task, claimed.ours)
+            watched = {upload.key for upload in offered}
+            if waited := [upload for upload in claimed.ours if upload.key in watched]:
+                send_upload_latency(task, waited)
             self.log.info("%d uploads taken, %d are other runs'", len(claimed.ours), len(claimed.others))
             return write_manifest(open_workspace(task, self.workspace), claimed.ours)
 
@@ -93,6 +95,6 @@ def _nothing_to_take(spec: UploadWatchSpec, others: Sequence[Upload]) -> str:
     if others:
         return f"No upload is left for this run: other runs have all {len(others)} that it was started for"
     return (
-        f"This run was not started for uploads of {spec.location}: neither an event of NewUploadTrigger nor "
-        "aiopt watch named any"
+        f"This run was not started for uploads of {spec.location}: no event of NewUploadTrigger, no message "
+        "and no aiopt watch named any"
     )

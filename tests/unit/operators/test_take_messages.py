@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow_fakes import task_context
+from airflow_fakes import FakeAssetEvent, FakeTaskInstance, task_context
 
-from airflow_provider_aiopt.data.uploads import from_jsonl
+from airflow_provider_aiopt.data.uploads import Upload, from_jsonl
 from airflow_provider_aiopt.operators import take_uploads
 from airflow_provider_aiopt.operators.take_uploads import TakeUploadsOperator
+from airflow_provider_aiopt.spec.uploads import load_watch_spec
 from airflow_provider_aiopt.uploads.claims import ClaimStore
+from airflow_provider_aiopt.uploads.payloads import make_payload
+from airflow_provider_aiopt.uploads.state import open_state
 
 QUEUE = {"scheme": "sqs", "sqs_queue": "q"}
 
@@ -40,10 +42,11 @@ class Site:
         operator = TakeUploadsOperator(
             task_id="take", watch=self.watch, messages=messages, workspace=str(self.workspace)
         )
-        events = [SimpleNamespace(extra={"from_trigger": True, "payload": payload}) for payload in payloads]
-        context = task_context() | {"triggering_asset_events": {"photos": events}}
-        context["ti"].run_id = run
-        return operator.execute(context)  # type: ignore[arg-type]
+        events = [FakeAssetEvent.carrying(payload) for payload in payloads]
+        instance = FakeTaskInstance("take", run_id=run)
+        return operator.execute(
+            task_context(instance, context={"triggering_asset_events": {"photos": events}})
+        )
 
 
 @pytest.fixture
@@ -78,7 +81,26 @@ def test_nothing_is_acknowledged_that_was_not_claimed(
     assert acknowledged == []
 
 
+def test_only_what_the_watch_has_seen_tells_how_long_it_waited(
+    site: Site, acknowledged: list[Any], monkeypatch: pytest.MonkeyPatch
+):
+    sent: list[list[Upload]] = []
+    monkeypatch.setattr(take_uploads, "send_upload_latency", lambda _, uploads: sent.append(list(uploads)))
+    site.take(site.told("a.jpg"))
+    assert sent == []
+
+    spec = load_watch_spec(site.watch)
+    seen = Upload(f"file://{site.inbox}/b.jpg", 7, "1", 5.0)
+    offer = make_payload(spec, [seen], open_state(spec))
+    manifest = site.take(offer, site.told("b.jpg"), site.told("c.jpg"), run="another")
+    assert sent == [[seen]]
+    taken = from_jsonl(Path(manifest).read_bytes(), manifest)
+    assert [Path(upload.uri).name for upload in taken] == ["b.jpg", "c.jpg"]
+    assert taken[0].seen_at == 5.0
+    assert len(acknowledged) == 2
+
+
 def test_without_a_queue_its_messages_are_none_of_the_tasks(site: Site, acknowledged: list[Any]):
-    with pytest.raises(Exception, match="No upload is left"):
+    with pytest.raises(Exception, match="was not started for uploads"):
         site.take(site.told(), messages=None)
     assert acknowledged == []
