@@ -13,6 +13,7 @@ from airflow_provider_aiopt import (
     TakeUploadsOperator,
     message_trigger,
 )
+from airflow_provider_aiopt.airflow.concurrency import cpu_task_options, inference_task_options, run_limits
 from airflow_provider_aiopt.airflow.config import int_option, messages_option, option
 
 DOC = """
@@ -39,6 +40,7 @@ SPEC = {
     "source": {"uri": WATCH["uri"], "manifest": "{{ ti.xcom_pull('take') }}"},
     "model": {"uri": "builtin:efficientnet-lite0-int8"},
     "postprocess": {"kind": "classification", "top_k": 5},
+    "execution": {"shards": int_option("shards")},
 }
 
 
@@ -60,12 +62,12 @@ with DAG(
     schedule=schedule(),
     catchup=False,
     tags=["aiopt", "images", "uploads"],
-    max_active_runs=int_option("max_active_runs"),
+    **run_limits(),
     default_args={
         "retries": int_option("retries"),
         "retry_delay": timedelta(seconds=10),
-        "pool": option("cpu_pool"),
+        **cpu_task_options(),
     },
 ):
     take = TakeUploadsOperator(task_id="take", watch=WATCH, messages=MESSAGES)
-    take >> PipelineOperator(task_id="classify", spec=SPEC, pool=option("inference_pool"))
+    take >> PipelineOperator(task_id="classify", spec=SPEC, **inference_task_options())

@@ -57,9 +57,13 @@ def messages_option() -> dict[str, Any] | None:
     try:
         found = json.loads(value)
     except ValueError as error:
-        raise ConfigurationError(f"[aiopt] messages must be a JSON object; found {value!r:.200}: {error}") from error
+        raise ConfigurationError(
+            f"[aiopt] messages must be a JSON object; found {value!r:.200}: {error}"
+        ) from error
     if not isinstance(found, dict) or not isinstance(found.get("scheme"), str):
-        raise ConfigurationError(f"[aiopt] messages must be a JSON object with a scheme; found {value!r:.200}")
+        raise ConfigurationError(
+            f"[aiopt] messages must be a JSON object with a scheme; found {value!r:.200}"
+        )
     return found
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from components import requires, requires_program
+from components import requires
 from pipelines import Site, account
+from redis_server import RedisServer
 
 from airflow_provider_aiopt.runner.results import results_folder
 from airflow_provider_aiopt.runner.staged import run_pipeline
@@ -22,42 +19,17 @@ from airflow_provider_aiopt.telemetry.reports import StageReport
 
 pytestmark = pytest.mark.integration
 requires("redis", "pip install 'airflow-provider-aiopt[redis]'")
-PROGRAM = requires_program("redis-server", "apt-get install redis-server")
 
-Start = Callable[..., "Server"]
+Start = Callable[..., RedisServer]
 MODES = pytest.mark.parametrize("run", [run_pipeline, run_streaming])
-
-
-class Server:
-    """A Redis of its own on a free port of loopback, which keeps nothing on disk."""
-
-    def __init__(self, folder: Path, *options: str) -> None:
-        with contextlib.closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.uri = f"redis://127.0.0.1:{self.port}/0"
-        command = [PROGRAM, "--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(folder)]
-        self.process = subprocess.Popen([*command, "--save", "", *options], stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
-        while not self._listens():
-            assert time.monotonic() < deadline, "the Redis does not listen"
-            time.sleep(0.05)
-
-    def _listens(self) -> bool:
-        with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def stop(self) -> None:
-        self.process.kill()
-        self.process.wait()
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     servers = []
 
-    def start_one(*options: str) -> Server:
-        servers.append(Server(tmp_path, *options))
+    def start_one(*options: str) -> RedisServer:
+        servers.append(RedisServer(tmp_path, *options))
         return servers[-1]
 
     yield start_one

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import uuid
 
-import boto3
 from message_servers import connection
 
 
@@ -16,6 +15,8 @@ class Cloud:
     """
 
     def __init__(self, endpoint: str) -> None:
+        import boto3
+
         keys = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "region_name": "us-east-1"}
         self.s3 = boto3.client("s3", endpoint_url=endpoint, **keys)
         self.sqs = boto3.client("sqs", endpoint_url=endpoint, **keys)

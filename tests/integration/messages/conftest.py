@@ -11,23 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
+from redis_server import RedisServer
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from message_servers import KafkaBroker, RedisServer, connection  # found through the line above
+from message_servers import KafkaBroker, connection  # found through the line above
 
 NextPayload = Callable[..., Any]
-
-
-@pytest.fixture(scope="session")
-def endpoint() -> Iterator[str]:
-    """The address of S3, SQS and SNS."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture(scope="session")

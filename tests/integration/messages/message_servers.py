@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import os
-import socket
 import subprocess
 import uuid
 from pathlib import Path
 
 from airflow_support import REPOSITORY, wait_until
 from components import requires_program, requires_success
+from redis_server import free_port, listens
 
 CACHE = REPOSITORY / ".cache"
 _HERE = Path(__file__).parent
@@ -32,45 +32,9 @@ log.cleaner.enable=false
 """
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", port)) == 0
-
-
 def connection(kind: str, **values: object) -> str:
     """An Airflow connection as an environment variable has it."""
     return json.dumps({"conn_type": kind, **values})
-
-
-class RedisServer:
-    """A Redis that keeps nothing on disk."""
-
-    def __init__(self, folder: Path) -> None:
-        program = requires_program("redis-server", "apt-get install redis-server")
-        self.port = free_port()
-        command = [
-            program,
-            "--bind",
-            "127.0.0.1",
-            "--port",
-            str(self.port),
-            "--dir",
-            str(folder),
-            "--save",
-            "",
-        ]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        wait_until(lambda: listens(self.port), "Redis listens")
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.wait()
 
 
 class KafkaBroker:

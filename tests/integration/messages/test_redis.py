@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from components import requires
-from message_servers import RedisServer
+from redis_server import RedisServer
 
 from airflow_provider_aiopt.airflow.acknowledging import acknowledge
 from airflow_provider_aiopt.triggers.messages import message_trigger

@@ -17,8 +17,8 @@ requires("airflow.providers.common.messaging", "pip install 'airflow-provider-ai
 
 
 @pytest.fixture
-def cloud(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Cloud:
-    cloud = Cloud(endpoint)
+def cloud(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Cloud:
+    cloud = Cloud(s3_server)
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", cloud.connection)
     return cloud
 

@@ -32,9 +32,9 @@ def taken(airflow: LocalAirflow) -> list[str]:
 
 
 def test_each_photograph_is_classified_once_whatever_happens(
-    endpoint: str, start_airflow: Any, tmp_path: Path
+    s3_server: str, start_airflow: Any, tmp_path: Path
 ):
-    cloud = Cloud(endpoint)
+    cloud = Cloud(s3_server)
     cloud.notify_queue()
     work = tmp_path / "work"
     environment = {

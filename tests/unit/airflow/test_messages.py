@@ -2,15 +2,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
+from airflow_fakes import FakeAssetEvent
 
 from airflow_provider_aiopt.airflow.acknowledging import acknowledge
 from airflow_provider_aiopt.airflow.config import messages_option
 from airflow_provider_aiopt.airflow.messages import kafka_message, message_payloads, uploads_of_messages
-from airflow_provider_aiopt.exceptions import SpecError
+from airflow_provider_aiopt.exceptions import ConfigurationError
 from airflow_provider_aiopt.spec.uploads import UploadWatchSpec
 from airflow_provider_aiopt.uploads.notifications import DeadLetters, uploads_of_event
 from airflow_provider_aiopt.uploads.state import UploadState
@@ -50,17 +49,16 @@ class TestKafkaMessage:
         assert fault in uploads_of_event(payload, received_at=1.0).dead_letters[0].reason
 
 
-def event(payload: Any, **extra: Any) -> SimpleNamespace:
-    return SimpleNamespace(extra={"from_trigger": True, "payload": payload} | extra)
-
-
 def test_only_payloads_of_queues_are_messages():
     events = {
-        "asset": [event("message"), event({"watch_id": "w", "uploads": []})],
+        "asset": [
+            FakeAssetEvent.carrying("message"),
+            FakeAssetEvent.carrying({"watch_id": "w", "uploads": []}),
+        ],
         "other": [
-            SimpleNamespace(extra={"payload": "a task's"}),
-            SimpleNamespace(extra=None),
-            event({"stream": "s"}),
+            FakeAssetEvent({"payload": "a task's"}),
+            FakeAssetEvent({}),
+            FakeAssetEvent.carrying({"stream": "s"}),
         ],
     }
     assert message_payloads({"triggering_asset_events": events}) == ["message", {"stream": "s"}]
@@ -101,5 +99,5 @@ class TestOption:
     @pytest.mark.parametrize("value", ["sqs", "[]", "{}", '{"scheme": 1}'])
     def test_a_wrong_value(self, monkeypatch: pytest.MonkeyPatch, value: str):
         monkeypatch.setenv("AIRFLOW__AIOPT__MESSAGES", value)
-        with pytest.raises(SpecError, match=r"\[aiopt\] messages must be a JSON object"):
+        with pytest.raises(ConfigurationError, match=r"\[aiopt\] messages must be a JSON object"):
             messages_option()
