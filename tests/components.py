@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -49,8 +50,11 @@ def requires_program(name: str, how: str) -> str:
     return str(path)
 
 
-def requires_success(component: str, command: Sequence[str], how: str) -> None:
-    """Skip unless *command* runs and exits with 0: for what is installed but may be forbidden."""
+def requires_success(component: str, command: Sequence[str], how: str, *, cwd: Path | None = None) -> None:
+    """Skip unless *command* runs and exits with 0: for what is installed but may be forbidden.
+
+    :param cwd: the folder it runs in
+    """
     requires_program(command[0], how)
-    if subprocess.run(command, capture_output=True, check=False).returncode:
+    if subprocess.run(command, capture_output=True, check=False, cwd=cwd).returncode:
         skip_absent(component, how)

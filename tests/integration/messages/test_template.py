@@ -42,6 +42,8 @@ def test_each_photograph_is_classified_once_whatever_happens(
         "AIRFLOW__AIOPT__UPLOADS_URI": f"s3://aws_default@{cloud.bucket}/in",
         "AIRFLOW__AIOPT__MESSAGES": json.dumps(cloud.source | {"visibility_timeout": 8}),
         "AIRFLOW_CONN_AWS_DEFAULT": cloud.connection,
+        # Watchers begin with the first parsing after the DAG was unpaused.
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
     }
     airflow = start_airflow(env=environment, dags=REPOSITORY / "dags")
     airflow.wait_for_dag(DAG)

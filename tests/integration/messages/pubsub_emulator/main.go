@@ -6,7 +6,7 @@ import (
 	"io"
 	"os"
 
-	"cloud.google.com/go/pubsub/v2/pstest"
+	"cloud.google.com/go/pubsub/pstest"
 )
 
 func main() {
