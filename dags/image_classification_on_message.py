@@ -25,6 +25,8 @@ it: a notification of S3, Google Cloud Storage or Azure, or an object with `uri`
 * **What the queue loses the listing finds:** the folder is listed every five minutes as well. An upload that
   is both listed and told of is classified once.
 * **What cannot be read**, or tells of other places, is kept in `dead_letters` of the watch's state.
+* **Not beside** `image_classification_on_upload`: both share one watch, and what one claims is no longer
+  offered to the other.
 * **Without a queue** in `[aiopt] messages` nothing starts the DAG.
 """
 

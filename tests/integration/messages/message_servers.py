@@ -92,7 +92,7 @@ class PubsubEmulator:
     def __init__(self) -> None:
         program = CACHE / "pubsub-emulator"
         source = _HERE / "pubsub_emulator"
-        # The Go of Debian 12, 1.19, builds it: the emulator's modules are the last that it takes.
+        # go.mod names modules that the Go of Debian 12, 1.19, can build; -C is not known to it.
         command = ["go", "build", "-o", str(program), "."]
         how = "needs Go and a module proxy that it reaches"
         requires_success("Pub/Sub emulator", command, how, cwd=source)
