@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import subprocess
-import uuid
 from pathlib import Path
 
 from airflow_support import REPOSITORY, wait_until
@@ -32,6 +30,10 @@ log.cleaner.enable=false
 """
 
 
+# Base64 of 16 bytes. One made at random begins with a dash now and then, which the tool takes for an option.
+_CLUSTER = "YWlvcHQtdGVzdC1icm9rZQ"
+
+
 def connection(kind: str, **values: object) -> str:
     """An Airflow connection as an environment variable has it."""
     return json.dumps({"conn_type": kind, **values})
@@ -48,12 +50,11 @@ class KafkaBroker:
         settings = _KAFKA.format(port=self.port, controller=free_port(), folder=folder)
         properties.write_text(settings, encoding="utf-8")
         run = [java, "-Xmx256m", "-XX:+UseSerialGC", "-cp", f"{libraries}/*"]
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         arguments = [
             "kafka.tools.StorageTool",
             "format",
             "--cluster-id",
-            cluster,
+            _CLUSTER,
             "--config",
             str(properties),
         ]

@@ -58,7 +58,7 @@ def test_the_options_are_the_watchs(served: list[tuple[UploadWatchSpec, str]]) -
     ("environment", "state"),
     [
         ({"AIRFLOW__AIOPT__UPLOADS_DIR": "/state"}, "/state"),
-        ({"AIRFLOW__AIOPT__WORK_DIR": "/work/"}, "/work/uploads"),
+        ({"AIRFLOW__AIOPT__WORK_DIR": "/srv/aiopt/"}, "/srv/aiopt/uploads"),
     ],
 )
 def test_the_state_is_the_deployments(
