@@ -10,7 +10,6 @@ from airflow.sdk import DAG, Asset, AssetWatcher
 from airflow_provider_aiopt import (
     NewUploadTrigger,
     PipelineOperator,
-    TakeUploadsOperator,
     message_trigger,
 )
 from airflow_provider_aiopt.airflow.concurrency import cpu_task_options, inference_task_options, run_limits
@@ -39,7 +38,7 @@ WATCH: dict[str, Any] = {
 }
 SPEC = {
     "name": "image_classification_on_message",
-    "source": {"uri": WATCH["uri"], "manifest": "{{ ti.xcom_pull('take') }}"},
+    "source": {"uri": WATCH["uri"]},
     "model": {"uri": "builtin:efficientnet-lite0-int8"},
     "postprocess": {"kind": "classification", "top_k": 5},
     "execution": {"shards": int_option("shards")},
@@ -71,5 +70,6 @@ with DAG(
         **cpu_task_options(),
     },
 ):
-    take = TakeUploadsOperator(task_id="take", watch=WATCH, messages=MESSAGES)
-    take >> PipelineOperator(task_id="classify", spec=SPEC, **inference_task_options())
+    PipelineOperator(
+        task_id="classify", uploads=WATCH, messages=MESSAGES, spec=SPEC, **inference_task_options()
+    )

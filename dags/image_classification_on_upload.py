@@ -40,18 +40,33 @@ WATCH: dict[str, Any] = {
     "pattern": ["*.jpg", "*.jpeg", "*.png", "*.webp", "*.gif", "*.bmp", "*.tif", "*.tiff"],
     "recursive": True,
 }
+STREAMING = choice_option("uploads_mode", ("streaming", "staged")) == "streaming"
 
 
-def classify(dag_id: str, taken: Any) -> None:
-    """Add the pipeline over the uploads that the task *taken* has claimed."""
-    spec = {
+def spec_of(dag_id: str) -> dict[str, Any]:
+    """Return the pipeline of a DAG."""
+    return {
         "name": dag_id,
-        "source": {"uri": WATCH["uri"], "manifest": f"{{{{ ti.xcom_pull('{taken.task_id}') }}}}"},
+        "source": {"uri": WATCH["uri"]},
         "model": {"uri": "builtin:efficientnet-lite0-int8"},
         "postprocess": {"kind": "classification", "top_k": 5},
         "execution": {"shards": int_option("shards")},
     }
-    if choice_option("uploads_mode", ("streaming", "staged")) == "streaming":
+
+
+def classify(dag_id: str) -> None:
+    """Add the pipeline over the uploads that a run was started for."""
+    if STREAMING:
+        PipelineOperator(task_id="classify", uploads=WATCH, spec=spec_of(dag_id), **inference_task_options())
+    else:
+        classify_listed(dag_id, TakeUploadsOperator(task_id="take", watch=WATCH))
+
+
+def classify_listed(dag_id: str, taken: Any) -> None:
+    """Add the pipeline over the uploads that the task *taken* has claimed and listed."""
+    spec = spec_of(dag_id)
+    spec["source"]["manifest"] = f"{{{{ ti.xcom_pull('{taken.task_id}') }}}}"
+    if STREAMING:
         taken >> PipelineOperator(task_id="classify", spec=spec, **inference_task_options())
         return
     ingest = IngestOperator(task_id="ingest", spec=spec)
@@ -85,7 +100,7 @@ with DAG(
     **run_limits(),
     **COMMON,
 ) as on_upload:
-    classify(on_upload.dag_id, TakeUploadsOperator(task_id="take", watch=WATCH))
+    classify(on_upload.dag_id)
 
 with DAG(
     "image_classification_direct",
@@ -94,7 +109,7 @@ with DAG(
     **run_limits(),
     **COMMON,
 ) as direct:
-    classify(direct.dag_id, TakeUploadsOperator(task_id="take", watch=WATCH))
+    classify(direct.dag_id)
 
 with DAG(
     "image_classification_sensor",
@@ -103,4 +118,4 @@ with DAG(
     max_active_runs=1,
     **COMMON,
 ) as by_sensor:
-    classify(by_sensor.dag_id, NewUploadSensor(task_id="wait", watch=WATCH, deferrable=True))
+    classify_listed(by_sensor.dag_id, NewUploadSensor(task_id="wait", watch=WATCH, deferrable=True))

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 _DESCRIPTION = f"""\
 Watch a folder or bucket and create a run of a DAG for its new objects, through Airflow's public API: sooner
-than the triggerer could, whose cycle takes a second. The DAG begins with a TakeUploadsOperator for the same
-location, as image_classification_on_upload does.
+than the triggerer could, whose cycle takes a second. The DAG begins with a PipelineOperator(uploads=...) or a
+TakeUploadsOperator for the same location, as image_classification_on_upload does.
 
 Each version of each object gets one run of the DAG, also with several of these services side by side and
 through crashes of any of them. While Airflow does not answer, uploads are kept in the uploads dir. It ends on

@@ -115,12 +115,15 @@ def _read_remote(root: Root, entry: Entry, max_bytes: int) -> bytes:
     if entry.size > max_bytes:
         raise _too_large(str(entry.size), max_bytes)
     with remote_errors(root, entry):
-        root.calls.read(
-            lambda: check_remote_version(root, entry)
-        )  # first: what took its place may be of any size
+        _check_pinned(root, entry)  # first: what took its place may be of any size
         content = root.calls.cat_file(root.filesystem, root.path_of(entry))
-        root.calls.read(lambda: check_remote_version(root, entry))  # read is what was there throughout
+        _check_pinned(root, entry)  # read is what was there throughout
         return content
+
+
+def _check_pinned(root: Root, entry: Entry) -> None:
+    if entry.is_pinned:
+        root.calls.read(lambda: check_remote_version(root, entry))
 
 
 def check_remote_version(root: Root, entry: Entry) -> None:

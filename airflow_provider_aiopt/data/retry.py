@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from airflow_provider_aiopt.exceptions import AioptError
 from airflow_provider_aiopt.spec.source import SourceSpec
@@ -128,7 +128,14 @@ class RemoteCalls:
         return f", at the last of {attempts} attempts" if attempts > 1 and is_transient(error) else ""
 
     def _run(self, attempt: Callable[[], T]) -> T:
-        result: T = self._retrying(attempt)
+        # What succeeds at once, as nearly all do, is spared tenacity's book-keeping.
+        try:
+            return attempt()
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            first = error
+        result: T = self._retrying(_Replay(first, attempt))
         return result
 
     @cached_property
@@ -149,6 +156,20 @@ class RemoteCalls:
     def _count(self, _: object) -> None:
         with self._lock:
             self._retries += 1
+
+
+class _Replay(Generic[T]):
+    """An attempt whose first outcome is known."""
+
+    def __init__(self, first: Exception, attempt: Callable[[], T]) -> None:
+        self._first: Exception | None = first
+        self._attempt = attempt
+
+    def __call__(self) -> T:
+        first, self._first = self._first, None
+        if first is not None:
+            raise first
+        return self._attempt()
 
 
 def within(limit_s: float, call: Callable[[], T]) -> T:

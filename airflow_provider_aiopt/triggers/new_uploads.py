@@ -26,10 +26,11 @@ class NewUploadTrigger(BaseEventTrigger):
         photos = Asset("photos", watchers=[AssetWatcher(name="inbox", trigger=NewUploadTrigger(**WATCH))])
 
         with DAG("classify", schedule=[photos]):
-            TakeUploadsOperator(task_id="take", watch=WATCH) >> ...
+            PipelineOperator(task_id="classify", uploads=WATCH, spec=...)
 
     Every version of every object is offered until a run has claimed it, and
-    :class:`~airflow_provider_aiopt.operators.take_uploads.TakeUploadsOperator` claims it once for each DAG.
+    the operator claims it once for each DAG; before tasks of other kinds a
+    :class:`~airflow_provider_aiopt.operators.take_uploads.TakeUploadsOperator` does.
 
     The parameters are those of :class:`~airflow_provider_aiopt.spec.uploads.UploadWatchSpec`; they are
     checked when the DAG file is parsed.

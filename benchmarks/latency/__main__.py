@@ -23,7 +23,7 @@ from benchmarks.latency_systems import systems
 from benchmarks.machine import surroundings
 from benchmarks.paths import CACHE, RESULTS, TRIES
 
-_UPLOADS = 30
+_UPLOADS = 20
 _PACKAGES = ("apache-airflow-core", "apache-airflow-providers-standard", "asyncpg", "psycopg2-binary")
 _BLOCKS = 2
 _SEED = 4

@@ -10,10 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from benchmarks.checks import Check, table
-from benchmarks.latency.configurations import LOW_LATENCY
 from benchmarks.latency_systems.base import System
-
-TARGETS_HOLD_WITH = LOW_LATENCY
 
 
 @dataclass(frozen=True)
@@ -107,18 +104,16 @@ def checks(
     figures: Mapping[str, Mapping[str, Mapping[str, float]]], systems: Iterable[System]
 ) -> list[Check]:
     """Return the p95 of the systems that have a target, beside it."""
-    found = []
-    for system in systems:
-        name = label(system.name, TARGETS_HOLD_WITH)
-        for key, what, target in (
+    return [
+        Check(f"{name}: p95 to {what}, s", figures[key][name]["p95"], target, at_most=True)
+        for system in systems
+        for key, what, targets in (
             ("upload_to_first_task_s", "first task", system.first_task_p95_s),
             ("upload_to_results_s", "results", system.results_p95_s),
-        ):
-            if target is not None and name in figures[key]:
-                found.append(
-                    Check(f"{name}: p95 to {what}, s", figures[key][name]["p95"], target, at_most=True)
-                )
-    return found
+        )
+        for configuration, target in targets.items()
+        if (name := label(system.name, configuration)) in figures[key]
+    ]
 
 
 def _spreads(title: str, figures: Mapping[str, Mapping[str, float]]) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
@@ -90,15 +91,15 @@ class System(ABC):
     :ivar name: its name in tables and files
     :ivar waits_s: how long it may wait by its own polling, in seconds
     :ivar payload: the file that is uploaded
-    :ivar first_task_p95_s: what the p95 of upload to first task has to keep with a low-latency configuration
+    :ivar first_task_p95_s: what the p95 of upload to first task has to keep, by configuration
     :ivar results_p95_s: the same for upload to results
     """
 
     name: ClassVar[str]
     waits_s: ClassVar[float] = 0.0
     payload: ClassVar[Path | None] = None
-    first_task_p95_s: ClassVar[float | None] = None
-    results_p95_s: ClassVar[float | None] = None
+    first_task_p95_s: ClassVar[Mapping[str, float]] = {}
+    results_p95_s: ClassVar[Mapping[str, float]] = {}
 
     @abstractmethod
     def body(self, site: Site) -> str:

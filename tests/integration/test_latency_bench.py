@@ -18,7 +18,8 @@ def test_every_kind_of_system_takes_up_its_upload(tmp_path: Path) -> None:
         "file_sensor_1s",
         "deferrable_file_sensor_1s",
         "directory_file_delete_trigger_1s",
-        "api_run_streaming",
+        "aiopt_watch_streaming",
+        "new_upload_trigger",
     )
     known = systems()
     with bench(
@@ -29,9 +30,9 @@ def test_every_kind_of_system_takes_up_its_upload(tmp_path: Path) -> None:
     assert set(samples) == set(names)
     for name, sample in samples.items():
         assert sample.uploaded_at < sample.first_task_at
-        if name != "api_run_streaming":
+        if name != "aiopt_watch_streaming":
             assert sample.event_at is not None
             assert sample.uploaded_at < sample.event_at < sample.first_task_at
-    results_at = samples["api_run_streaming"].results_at
+    results_at = samples["aiopt_watch_streaming"].results_at
     assert results_at is not None
-    assert samples["api_run_streaming"].first_task_at < results_at
+    assert samples["aiopt_watch_streaming"].first_task_at < results_at

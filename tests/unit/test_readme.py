@@ -32,8 +32,9 @@ def test_the_dag_on_upload_is_one() -> None:
     scope: dict[str, Any] = {}
     code = next(block for block in blocks("python") if "AssetWatcher(" in block)
     exec(compile(code, "README.md", "exec"), scope)
-    assert load_watch_spec(scope["take"].watch) == scope["photos"].watchers[0].trigger.spec()
-    assert load_spec(scope["spec"]).source.manifest == "{{ ti.xcom_pull('take') }}"
+    trigger = scope["photos"].watchers[0].trigger
+    assert load_watch_spec(scope["classify"].uploads) == trigger.spec()
+    assert load_spec(scope["classify"].spec).source.uri == scope["WATCH"]["uri"]
 
 
 def test_the_spec_is_one() -> None:

@@ -1,20 +1,26 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowFailException
-from airflow_fakes import FakeTaskInstance, MappedOutputs, task_context
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow_fakes import FakeAssetEvent, FakeTaskInstance, MappedOutputs, task_context
 
 from airflow_provider_aiopt import PipelineOperator, PlanOperator
 from airflow_provider_aiopt.airflow.context import REPORT_KEY, REPORTS_KEY
 from airflow_provider_aiopt.data.folder import Folder
+from airflow_provider_aiopt.data.uploads import Upload
+from airflow_provider_aiopt.data.versions import local_version
 from airflow_provider_aiopt.runner import planning
+from airflow_provider_aiopt.spec.uploads import load_watch_spec
 from airflow_provider_aiopt.telemetry.reports import STAGES, StageReport
 from airflow_provider_aiopt.telemetry.run_report import load_run_report
+from airflow_provider_aiopt.uploads.payloads import make_payload
+from airflow_provider_aiopt.uploads.state import open_state
 
 
 @pytest.fixture
@@ -65,6 +71,63 @@ def test_the_deployment_bounds_the_shards(spec: Any, monkeypatch: pytest.MonkeyP
         plan(spec)
     spec["execution"] = {"shard_bytes": 1, "workers": 1}
     assert plan(spec) == ["ingest/00000"]
+
+
+class TestUploads:
+    """A pipeline over the files that started the run, of a row each."""
+
+    @pytest.fixture
+    def spec(self, spec: Any, tmp_path: Path) -> Any:
+        inbox = tmp_path / "inbox"
+        inbox.mkdir()
+        for name in ("a.csv", "b.csv", "c.csv"):
+            (inbox / name).write_text("a,b\n1,1\n")
+        return spec | {"source": spec["source"] | {"uri": str(inbox), "pattern": "*.csv"}}
+
+    def execute(self, spec: Any, names: Sequence[str], run_id: str = "run", **options: Any) -> int:
+        """Run the task of a run that an event of the files *names* started; return its number of results."""
+        watch = {"uri": spec["source"]["uri"], "pattern": ["*.csv"]}
+        watched = load_watch_spec(watch)
+        state = open_state(watched, default=os.environ["AIRFLOW__AIOPT__WORK_DIR"] + "/uploads")
+        payload = make_payload(watched, [upload(Path(watch["uri"], name)) for name in names], state)
+        events = {"photos": [FakeAssetEvent.carrying(payload)]} if names else {}
+        operator = PipelineOperator(task_id="pipeline", spec=spec, uploads=watch, **options)
+        instance = FakeTaskInstance("pipeline", run_id=run_id)
+        answer = operator.execute(task_context(instance, context={"triggering_asset_events": events}))
+        return int(answer["results"])
+
+    def test_only_they_are_its_records(self, spec: Any) -> None:
+        assert self.execute(spec, ["a.csv", "c.csv"]) == 2
+        assert self.execute(spec, ["a.csv", "c.csv"]) == 2  # as a retry does
+
+    def test_what_another_run_has_is_left_to_it(self, spec: Any) -> None:
+        self.execute(spec, ["a.csv"])
+        assert self.execute(spec, ["a.csv", "b.csv"], "second") == 1
+        with pytest.raises(AirflowSkipException, match="other runs have all 2"):
+            self.execute(spec, ["a.csv", "b.csv"], "third")
+
+    def test_a_run_by_hand_is_skipped(self, spec: Any) -> None:
+        with pytest.raises(AirflowSkipException, match="not started for uploads of"):
+            self.execute(spec, [])
+
+    def test_a_manifest_as_well_is_refused_before_anything_is_claimed(self, spec: Any) -> None:
+        other = spec | {"source": spec["source"] | {"manifest": "/list.jsonl"}}
+        with pytest.raises(
+            AirflowFailException, match="Task pipeline has uploads as its source, and a shard"
+        ):
+            self.execute(other, ["a.csv"])
+        assert self.execute(spec, ["a.csv"], "second") == 1
+
+    def test_shards_as_well_are_refused(self, spec: Any) -> None:
+        with pytest.raises(
+            AirflowFailException, match="Task pipeline has uploads as its source, and a shard"
+        ):
+            self.execute(spec, ["a.csv"], shard="ingest/00000")
+
+
+def upload(path: Path) -> Upload:
+    status = path.stat()
+    return Upload(path.as_uri(), status.st_size, local_version(status), 100.0)
 
 
 def test_it_can_be_mapped_over_a_plan() -> None:

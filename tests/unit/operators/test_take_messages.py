@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from airflow_fakes import FakeAssetEvent, FakeTaskInstance, task_context
 
+from airflow_provider_aiopt.airflow import taking
 from airflow_provider_aiopt.data.uploads import Upload, from_jsonl
-from airflow_provider_aiopt.operators import take_uploads
 from airflow_provider_aiopt.operators.take_uploads import TakeUploadsOperator
 from airflow_provider_aiopt.spec.uploads import load_watch_spec
 from airflow_provider_aiopt.uploads.claims import ClaimStore
@@ -23,7 +23,7 @@ QUEUE = {"scheme": "sqs", "sqs_queue": "q"}
 @pytest.fixture
 def acknowledged(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     calls: list[Any] = []
-    monkeypatch.setattr(take_uploads, "acknowledge", lambda *arguments: calls.append(arguments))
+    monkeypatch.setattr(taking, "acknowledge", lambda *arguments: calls.append(arguments))
     return calls
 
 
@@ -85,7 +85,7 @@ def test_only_what_the_watch_has_seen_tells_how_long_it_waited(
     site: Site, acknowledged: list[Any], monkeypatch: pytest.MonkeyPatch
 ):
     sent: list[list[Upload]] = []
-    monkeypatch.setattr(take_uploads, "send_upload_latency", lambda _, uploads: sent.append(list(uploads)))
+    monkeypatch.setattr(taking, "send_upload_latency", lambda _, uploads: sent.append(list(uploads)))
     site.take(site.told("a.jpg"))
     assert sent == []
 
