@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
+from airflow_provider_aiopt.data.time_limit import TimeLimit, no_answer
 from airflow_provider_aiopt.exceptions import AioptError
 from airflow_provider_aiopt.spec.source import SourceSpec
 
@@ -83,6 +83,7 @@ class RemoteCalls:
     def __init__(self, spec: SourceSpec, *, sleep: Callable[[float], None] | None = None) -> None:
         self._spec = spec
         self._sleep = sleep
+        self._limit = TimeLimit()
         self._lock = threading.Lock()
         self._retries = 0
 
@@ -97,7 +98,7 @@ class RemoteCalls:
         :raises TimeoutError: if the last attempt takes longer than ``source.read_timeout_s``
         :raises Exception: whatever the last attempt raises
         """
-        return self._run(lambda: within(self._spec.read_timeout_s, call))
+        return self._run(lambda: self._limit.within(self._spec.read_timeout_s, call))
 
     def list(self, call: Callable[[], T]) -> T:
         """Return what *call* does, a listing; each attempt may take ``source.list_timeout_s``.
@@ -105,7 +106,7 @@ class RemoteCalls:
         :raises TimeoutError: if the last attempt takes longer
         :raises Exception: whatever the last attempt raises
         """
-        return self._run(lambda: within(self._spec.list_timeout_s, call))
+        return self._run(lambda: self._limit.within(self._spec.list_timeout_s, call))
 
     def again(self, call: Callable[[], T]) -> T:
         """Return what *call* does, on this thread and without a time limit.
@@ -120,7 +121,11 @@ class RemoteCalls:
         :param filesystem: an fsspec file system
         :param path: the object's path within it
         """
-        return self._run(lambda: _cat_file(self._spec.read_timeout_s, filesystem, path))
+        return self._run(lambda: self._cat_file(filesystem, path))
+
+    def keeping_threads(self) -> AbstractContextManager[None]:
+        """Let the threads that limit calls in time live as long as the block, which makes many."""
+        return self._limit.keeping()
 
     def effort(self, error: BaseException) -> str:
         """Return, for a message, how often the call was made whose last attempt raised *error*."""
@@ -137,6 +142,20 @@ class RemoteCalls:
             first = error
         result: T = self._retrying(_Replay(first, attempt))
         return result
+
+    def _cat_file(self, filesystem: Any, path: str) -> bytes:
+        """Read one object; where the driver can, a read that takes too long is cancelled, not only left."""
+        limit_s = self._spec.read_timeout_s
+        if not getattr(filesystem, "async_impl", False):
+            return bytes(self._limit.within(limit_s, lambda: filesystem.cat_file(path)))
+        from fsspec.asyn import sync
+        from fsspec.exceptions import FSTimeoutError
+
+        read = filesystem._cat_file  # noqa: SLF001 - what its API documents for coroutines
+        try:
+            return bytes(sync(filesystem.loop, read, path, timeout=limit_s))
+        except FSTimeoutError as error:
+            raise no_answer(limit_s) from error
 
     @cached_property
     def _retrying(self) -> Any:
@@ -170,47 +189,6 @@ class _Replay(Generic[T]):
         if first is not None:
             raise first
         return self._attempt()
-
-
-def within(limit_s: float, call: Callable[[], T]) -> T:
-    """Return what *call* does on a thread of its own, which is abandoned if it takes too long.
-
-    :param limit_s: seconds that it may take
-    :raises TimeoutError: if it takes longer; a driver's own time limit may still end the thread
-    """
-    future: Future[T] = Future()
-
-    def work() -> None:
-        try:
-            future.set_result(call())
-        except BaseException as error:  # noqa: BLE001 - it is raised again on the caller's thread
-            future.set_exception(error)
-
-    threading.Thread(target=work, name="aiopt-read", daemon=True).start()
-    try:
-        return future.result(None if math.isinf(limit_s) else limit_s)
-    except TimeoutError as error:
-        if future.done():
-            raise
-        raise _no_answer(limit_s) from error
-
-
-def _cat_file(limit_s: float, filesystem: Any, path: str) -> bytes:
-    """Read one object; where the driver can, a read that takes too long is not only left but cancelled."""
-    if not getattr(filesystem, "async_impl", False):
-        return bytes(within(limit_s, lambda: filesystem.cat_file(path)))
-    from fsspec.asyn import sync
-    from fsspec.exceptions import FSTimeoutError
-
-    try:
-        content = sync(filesystem.loop, filesystem._cat_file, path, timeout=limit_s)  # noqa: SLF001 - its API
-    except FSTimeoutError as error:
-        raise _no_answer(limit_s) from error
-    return bytes(content)
-
-
-def _no_answer(limit_s: float) -> TimeoutError:
-    return TimeoutError(f"no answer within {limit_s:g} s")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -99,7 +99,8 @@ class Source:
         """
         if self.spec.format == "files":
             chosen = self.entries[start:stop]
-            yield from map_ordered(self._read_file, chosen, executor, ahead=ahead)
+            with self.root.calls.keeping_threads():
+                yield from map_ordered(self._read_file, chosen, executor, ahead=ahead)
             return
         if self._next_row != start:  # else it goes on where the shard before ended, without skipping anew
             self._rows, self._next_row = self._rows_from(start), start

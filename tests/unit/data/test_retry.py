@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_aiopt.data.retry import RemoteCalls, is_about_account, is_transient, within
+from airflow_provider_aiopt.data.retry import RemoteCalls, is_about_account, is_transient
 from airflow_provider_aiopt.exceptions import RecordReadError
 from airflow_provider_aiopt.spec import SourceSpec
 
@@ -170,6 +170,7 @@ def test_a_call_that_always_stalls_says_for_how_long(waits: list[float]) -> None
         released.set()
 
 
-def test_a_call_s_own_timeout_is_its_own() -> None:
-    with pytest.raises(TimeoutError, match="from within"):
-        within(60, Flaky(TimeoutError("from within")))
+def test_what_fails_at_first_waits_as_long_as_ever(waits: list[float]) -> None:
+    call = Flaky(ConnectionError("gone"), ConnectionError("gone"))
+    assert calls(waits, attempts=3).again(call) == "answer"
+    assert len(waits) == 2
