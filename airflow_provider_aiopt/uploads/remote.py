@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any, Protocol
 
 from airflow_provider_aiopt.data.listing import Root, matches
-from airflow_provider_aiopt.data.retry import within
+from airflow_provider_aiopt.data.time_limit import TimeLimit
 from airflow_provider_aiopt.data.uploads import upload_key
 from airflow_provider_aiopt.data.versions import remote_version
 from airflow_provider_aiopt.spec.uploads import UploadWatchSpec
@@ -86,8 +86,9 @@ class RemoteLocation:
         path, recursive = self._root.path, self._spec.recursive
         lister = self._list or _list_at_once
         pages = lister(self._root.filesystem, path, recursive=recursive, after=after)
+        limit = TimeLimit()
         while True:
-            page = within(self._spec.list_timeout_s, lambda: next(pages, None))
+            page = limit.within(self._spec.list_timeout_s, lambda: next(pages, None))
             if page is None:
                 return
             yield page
