@@ -143,11 +143,11 @@ STAGE_PEAK_MEMORY = Metric(
     "ai_pipeline_stage_peak_memory_bytes",
 )
 STAGE_MEMORY_LIMIT = Metric(
-    "ai_pipeline.stage.memory_limit_bytes",
+    "ai_pipeline.stage.memory_limit",
     "gauge",
     "bytes",
     "Memory that the process may have: its control group's limit or the machine's, sent where it is known.",
-    "ai_pipeline_stage_memory_limit_bytes",
+    "ai_pipeline.stage.memory_limit",
 )
 STAGE_CPU_UTILISATION = Metric(
     "ai_pipeline.stage.cpu_utilisation",
