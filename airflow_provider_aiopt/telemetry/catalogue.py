@@ -147,7 +147,7 @@ STAGE_MEMORY_LIMIT = Metric(
     "gauge",
     "bytes",
     "Memory that the process may have: its control group's limit or the machine's, sent where it is known.",
-    "ai_pipeline.stage.memory_limit",
+    "ai_pipeline_stage_memory_limit_bytes",
 )
 STAGE_CPU_UTILISATION = Metric(
     "ai_pipeline.stage.cpu_utilisation",

@@ -70,7 +70,7 @@ histogram_quantile(0.5, sum by (le, stage) (rate({duration}_bucket{{dag_id="my_d
 sum by (stage) (rate({duration}_sum[1h])) / scalar(sum(rate({duration}_sum[1h])))
 ```
 
-Recording rules and alerts for them are in `monitoring/prometheus`; [runbook.md](runbook.md) explains each alert.
+Rules and alerts for Prometheus are in `monitoring/prometheus`; [runbook.md](runbook.md) explains each alert.
 """
 
 

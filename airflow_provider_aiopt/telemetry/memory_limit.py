@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 _CGROUP = Path("/proc/self/cgroup")
@@ -24,16 +25,14 @@ def _group_limits() -> Iterator[int]:
         lines = _CGROUP.read_text().splitlines()
     except OSError:  # not Linux
         return
-    # Version 2 is the line with the number 0; in a container its path is "/", and the root is the container's.
+    # Version 2 is the line with the number 0; in a container its path is "/", the root being the container's.
     own = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), None)
     if own is None:
         return
     group = _ROOT / own
     while group.is_relative_to(_ROOT):
-        try:
+        with suppress(OSError, ValueError):  # no such file, or the word "max"
             yield int((group / "memory.max").read_text())
-        except (OSError, ValueError):  # no such file, or the word "max"
-            pass
         group = group.parent
 
 

@@ -1,4 +1,4 @@
-"""The rules of Prometheus: when each alert fires and when not, what they ask for, and what the runbook says."""
+"""Prometheus' rules: when each alert fires and when not, what they ask for, and what the runbook says."""
 
 from __future__ import annotations
 
