@@ -62,7 +62,11 @@ class TimedStageOperator(_PythonDecoratedOperator):
 
     def execute(self, context: Context) -> Any:
         """Call the function and time it."""
-        with timed_stage(self.stage or self.task_id):
+        from airflow_provider_aiopt.airflow.queueing import send_queue_time
+
+        stage = self.stage or self.task_id
+        send_queue_time(context, stage)
+        with timed_stage(stage):
             return super().execute(context)
 
 

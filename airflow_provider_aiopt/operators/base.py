@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_aiopt.airflow.context import push_report, run_context
 from airflow_provider_aiopt.airflow.failures import no_vain_retries
+from airflow_provider_aiopt.airflow.queueing import send_queue_time
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
@@ -31,6 +32,7 @@ class SpecOperator(BaseOperator):
     template_fields: Sequence[str] = ("spec", "workspace")
     template_fields_renderers: ClassVar[dict[str, str]] = {"spec": "json"}
     ui_color = "#e8f0fe"
+    stage: ClassVar[str] = "ingest"  # the one that it begins with
 
     def __init__(self, *, spec: SpecLike, workspace: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -39,6 +41,7 @@ class SpecOperator(BaseOperator):
         self._is_running = False
 
     def _run_context(self, context: Context) -> RunContext:
+        send_queue_time(context, self.stage)
         return run_context(context, self.spec, self.workspace)
 
     @contextmanager

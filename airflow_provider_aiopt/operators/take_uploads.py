@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_provider_aiopt.airflow.failures import no_vain_retries
+from airflow_provider_aiopt.airflow.queueing import send_queue_time
 from airflow_provider_aiopt.airflow.taking import take_uploads
 
 if TYPE_CHECKING:
@@ -56,5 +57,6 @@ class TakeUploadsOperator(BaseOperator):
 
         :returns: where the list is, for the pipeline's ``source.manifest``
         """
+        send_queue_time(context, "take")
         with no_vain_retries():
             return take_uploads(context, self.watch, self.messages, self.workspace)

@@ -142,6 +142,13 @@ STAGE_PEAK_MEMORY = Metric(
     "Largest resident set of the process during the stage, sent where it is known.",
     "ai_pipeline_stage_peak_memory_bytes",
 )
+STAGE_MEMORY_LIMIT = Metric(
+    "ai_pipeline.stage.memory_limit",
+    "gauge",
+    "bytes",
+    "Memory that the process may have: its control group's limit or the machine's, sent where it is known.",
+    "ai_pipeline_stage_memory_limit_bytes",
+)
 STAGE_CPU_UTILISATION = Metric(
     "ai_pipeline.stage.cpu_utilisation",
     "gauge",
@@ -155,6 +162,13 @@ STAGE_GPU_UTILISATION = Metric(
     "ratio",
     "Mean utilisation of the GPU, 0 to 1, sent where one was used.",
     "ai_pipeline_stage_gpu_utilisation_ratio",
+)
+TASK_QUEUED = Metric(
+    "ai_pipeline.task.queued",
+    "timing",
+    "seconds",
+    "From the beginning of a run to that of a task that waits for no other, sent by its first attempt.",
+    "ai_pipeline_task_queued_seconds",
 )
 UPLOAD_TO_START = Metric(
     "ai_pipeline.upload.to_start",
@@ -180,8 +194,10 @@ CATALOGUE: tuple[Metric, ...] = (
     STAGE_ITEMS_PER_SECOND,
     STAGE_BATCH_SIZE,
     STAGE_PEAK_MEMORY,
+    STAGE_MEMORY_LIMIT,
     STAGE_CPU_UTILISATION,
     STAGE_GPU_UTILISATION,
+    TASK_QUEUED,
     UPLOAD_TO_START,
 )
 """All metrics, in the order of the documentation."""

@@ -24,8 +24,9 @@ _MAPPING_HEADER = """\
 _PAGE_HEADER = """\
 # Metrics
 
-Every stage sends these when it ends, and `TakeUploadsOperator` the last one: in Airflow through the StatsD or
-OpenTelemetry client that `[metrics]` configures, and outside Airflow with `aiopt run --statsd HOST:PORT`.
+Every stage sends those of `ai_pipeline.stage` when it ends, a run's first tasks `ai_pipeline.task.queued`,
+and `TakeUploadsOperator` `ai_pipeline.upload.to_start`: in Airflow through the StatsD or OpenTelemetry client
+that `[metrics]` configures, and outside Airflow with `aiopt run --statsd HOST:PORT`.
 This page is rendered from `airflow_provider_aiopt/telemetry/catalogue.py` by `scripts/render_metrics.py`.
 
 | StatsD name | Kind | Prometheus name | Unit in Prometheus | Meaning |
@@ -68,6 +69,8 @@ histogram_quantile(0.5, sum by (le, stage) (rate({duration}_bucket{{dag_id="my_d
 # Share of the time that each stage takes
 sum by (stage) (rate({duration}_sum[1h])) / scalar(sum(rate({duration}_sum[1h])))
 ```
+
+Rules and alerts for Prometheus are in `monitoring/prometheus`; [runbook.md](runbook.md) explains each alert.
 """
 
 

@@ -101,6 +101,8 @@ def _gauges(report: StageReport) -> Iterator[tuple[Metric, float]]:
         yield catalogue.STAGE_BATCH_SIZE, total / batches
     if report.peak_memory_bytes > 0:
         yield catalogue.STAGE_PEAK_MEMORY, report.peak_memory_bytes
+    if report.memory_limit_bytes > 0:
+        yield catalogue.STAGE_MEMORY_LIMIT, report.memory_limit_bytes
     yield catalogue.STAGE_CPU_UTILISATION, report.cpu_utilisation
     if report.gpu_utilisation is not None:
         yield catalogue.STAGE_GPU_UTILISATION, report.gpu_utilisation

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from airflow_provider_aiopt.data.cache.guard import CacheTally
 from airflow_provider_aiopt.telemetry.clock import Phase, StageClock
+from airflow_provider_aiopt.telemetry.memory_limit import memory_limit
 from airflow_provider_aiopt.telemetry.reports import StageReport, TaskIdentity
 from airflow_provider_aiopt.telemetry.resources import ResourceUse
 
@@ -123,6 +124,7 @@ class StageRecorder:
             cpu_s=self._use.cpu_s,
             cpu_utilisation=self._use.utilisation(wall),
             peak_memory_bytes=self._use.peak_memory_bytes,
+            memory_limit_bytes=memory_limit(),
             runtime=self.runtime,
             host=socket.gethostname(),
             pid=os.getpid(),

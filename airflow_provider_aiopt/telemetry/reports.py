@@ -63,6 +63,8 @@ class StageReport(_Report):
     :param cpu_utilisation: ``cpu_s / (wall_s * cores)``, 0 to 1
     :param gpu_utilisation: mean utilisation of the device, 0 to 1; None where no GPU was used
     :param peak_memory_bytes: largest resident set of the process during the stage
+    :param memory_limit_bytes: memory that the process may have, by its control group or the machine; 0 where
+        that is not known
     :param runtime: the model runtime and the device that really loaded, for example
         ``onnxruntime CPUExecutionProvider``
     :param host: name of the host
@@ -98,6 +100,7 @@ class StageReport(_Report):
     cpu_utilisation: float = Field(default=0.0, ge=0)
     gpu_utilisation: float | None = None
     peak_memory_bytes: int = Field(default=0, ge=0)
+    memory_limit_bytes: int = Field(default=0, ge=0)
     runtime: str | None = None
     host: str = ""
     pid: int = 0

@@ -18,6 +18,7 @@ from pydantic import JsonValue
 
 from airflow_provider_aiopt.data.cache.guard import CacheTally
 from airflow_provider_aiopt.data.parallel import usable_cores
+from airflow_provider_aiopt.telemetry.memory_limit import memory_limit
 from airflow_provider_aiopt.telemetry.progress import NullProgress, Progress
 from airflow_provider_aiopt.telemetry.recorder import utc_now
 from airflow_provider_aiopt.telemetry.reports import STAGES, StageReport, TaskIdentity
@@ -208,6 +209,7 @@ class StreamRecorder:
             cpu_s=tally.cpu_s,
             cpu_utilisation=tally.cpu_s / (self._wall_s * usable_cores()) if self._wall_s else 0.0,
             peak_memory_bytes=self._use.peak_memory_bytes,
+            memory_limit_bytes=memory_limit(),
             runtime=tally.runtime,
             host=socket.gethostname(),
             pid=os.getpid(),

@@ -157,6 +157,14 @@ class TestImageClassification:
             rf"^airflow\.ai_pipeline\.stage\.quarantined\.{DAG}\.preprocess\.preprocess:1\|c"
         )
 
+    def test_the_first_task_tells_how_long_it_was_queued(
+        self, airflow: LocalAirflow, run: str, statsd_receiver: StatsdReceiver
+    ) -> None:
+        queued = r"^airflow\.ai_pipeline\.task\.queued"
+        statsd_receiver.wait_for(rf"{queued}\.{DAG}\.ingest\.ingest:\d+(\.\d+)?\|ms$")
+        sent = [line for line in statsd_receiver.lines() if re.search(rf"{queued}\.{DAG}\.", line)]
+        assert not [line for line in sent if f"{DAG}.ingest." not in line]  # the others wait for it
+
     def test_the_dag_explains_and_bounds_itself(self, airflow: LocalAirflow, run: str) -> None:
         details = airflow.request("GET", f"/api/v2/dags/{DAG}/details")
         assert {tag["name"] for tag in details["tags"]} == {"aiopt", "images"}

@@ -26,6 +26,7 @@ def full_report() -> StageReport:
         cache_errors=1,
         batch_sizes={32: 3, 4: 1},
         peak_memory_bytes=1000,
+        memory_limit_bytes=4000,
         cpu_utilisation=0.75,
         gpu_utilisation=0.5,
     )
@@ -54,10 +55,12 @@ def test_a_full_report_sends_all_metrics_of_stages() -> None:
         catalogue.STAGE_ITEMS_PER_SECOND: 40.0,
         catalogue.STAGE_BATCH_SIZE: 25.0,
         catalogue.STAGE_PEAK_MEMORY: 1000,
+        catalogue.STAGE_MEMORY_LIMIT: 4000,
         catalogue.STAGE_CPU_UTILISATION: 0.75,
         catalogue.STAGE_GPU_UTILISATION: 0.5,
     }
-    assert set(sent(full_report())) == set(CATALOGUE) - {catalogue.UPLOAD_TO_START}  # no stage's
+    of_tasks = {catalogue.TASK_QUEUED, catalogue.UPLOAD_TO_START}
+    assert set(sent(full_report())) == set(CATALOGUE) - of_tasks
 
 
 def test_each_metric_is_sent_as_its_kind_with_all_its_tags() -> None:
@@ -87,6 +90,7 @@ def test_what_is_not_known_is_not_sent() -> None:
         catalogue.STAGE_ITEMS_PER_SECOND,
         catalogue.STAGE_BATCH_SIZE,
         catalogue.STAGE_PEAK_MEMORY,
+        catalogue.STAGE_MEMORY_LIMIT,
         catalogue.STAGE_GPU_UTILISATION,
     ):
         assert unknown not in metrics
