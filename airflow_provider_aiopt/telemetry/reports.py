@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
+from airflow_provider_aiopt.telemetry.hardware.models import HardwareUse
+
 STAGES = ("ingest", "preprocess", "inference", "postprocess")
 """The stages of a pipeline in the order in which records pass them."""
 
@@ -61,7 +63,8 @@ class StageReport(_Report):
     :param cache_errors: how often the cache failed; it is off from then on, and the work goes on
     :param cpu_s: CPU time of the process and its children, user and system
     :param cpu_utilisation: ``cpu_s / (wall_s * cores)``, 0 to 1
-    :param gpu_utilisation: mean utilisation of the device, 0 to 1; None where no GPU was used
+    :param gpu_utilisation: mean utilisation of the GPUs that the process may use, 0 to 1; None where there is
+        none, or where the extra ``nvml`` is not installed
     :param peak_memory_bytes: largest resident set of the process during the stage
     :param runtime: the model runtime and the device that really loaded, for example
         ``onnxruntime CPUExecutionProvider``
@@ -69,6 +72,7 @@ class StageReport(_Report):
     :param pid: process id
     :param state: ``success``, or ``failed`` where the stage raised
     :param error: the error's class and message where it failed
+    :param hardware: how the hardware was used meanwhile; None where it was not sampled, or hardly at all
     :param details: further facts of the stage, small
     """
 
@@ -103,6 +107,7 @@ class StageReport(_Report):
     pid: int = 0
     state: Literal["success", "failed"] = "success"
     error: str | None = None
+    hardware: HardwareUse | None = None
     details: dict[str, JsonValue] = Field(default_factory=dict)
 
 
