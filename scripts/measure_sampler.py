@@ -1,7 +1,7 @@
 """Measure what sampling the hardware costs: CPU time of the sampler's thread over the time that it sampled.
 
-The process keeps threads and child processes that do nothing, since the sampler reads a file for each of them.
-It prints the share of a core for the interval that is given, the mean cost of one sample, and what opening the
+The process keeps threads and child processes that do nothing, since the sampler reads a file for each.  It
+prints the share of a core for the interval that is given, the mean cost of one sample, and what opening the
 machine costs once in a process; with a GPU, both include its driver's calls.
 
 Usage: ``python scripts/measure_sampler.py [--seconds 30] [--interval 1] [--threads 8] [--processes 2]``.
@@ -86,9 +86,7 @@ def main() -> None:
         raise SystemExit("The hardware could not be sampled; a warning above may say why")
     sampling_s = cpu_s - opening.cpu_s
     print(f"{options.processes} child processes, {options.threads} threads each, {len(use.gpus)} GPUs")
-    print(
-        f"sampling: {sampling_s / wall_s:.4%} of a core over {wall_s:.0f} s, every {options.interval:g} s at first"
-    )
+    print(f"sampling: {sampling_s / wall_s:.4%} of a core over {wall_s:.0f} s, every {options.interval:g} s")
     print(f"one sample: {sampling_s / (use.samples - 1) * 1e3:.2f} ms of CPU time, {use.samples - 1} taken")
     print(f"opening the machine, once in a process: {opening.cpu_s * 1e3:.1f} ms of CPU time")
 

@@ -6,11 +6,15 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
 from operator import or_
+from pathlib import Path
 from typing import Any
 
 from airflow_provider_aiopt.telemetry.hardware.reading import GpuState
 
 VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
+
+DRIVER = ("/dev/nvidiactl", "/dev/dxg")
+"""Devices of which one is there where a driver is: on Linux, and in the Windows Subsystem for Linux."""
 
 THROTTLE_REASONS: Mapping[int, str] = {
     0x002: "applications_clocks",
@@ -78,6 +82,8 @@ def open_gpus(visible: str | None = None) -> Gpus | None:
     :param visible: their numbers or UUIDs, as in ``CUDA_VISIBLE_DEVICES``, whose value is the default
     :returns: None where there is none, no driver, or no module ``pynvml``, which the extra ``nvml`` installs
     """
+    if not any(Path(device).exists() for device in DRIVER):
+        return None  # importing the module costs 60 ms
     try:
         import pynvml
     except ImportError:

@@ -2,20 +2,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from components import requires
 from fake_nvml import GIB, FakeGpu, FakeNvml
 
+from airflow_provider_aiopt.telemetry.hardware import gpu as module
 from airflow_provider_aiopt.telemetry.hardware.gpu import SLOWDOWNS, THROTTLE_REASONS, open_gpus
 from airflow_provider_aiopt.telemetry.hardware.reading import GpuState
 
-Install = Callable[[FakeNvml], None]
+Install = Callable[[FakeNvml | None], None]
 
 
 @pytest.fixture
-def install(monkeypatch: pytest.MonkeyPatch) -> Install:
+def install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Install:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(module, "DRIVER", (str(tmp_path),))
     return lambda nvml: monkeypatch.setitem(sys.modules, "pynvml", nvml)
 
 
@@ -86,8 +89,16 @@ def test_without_a_gpu_there_is_none(install: Install, nvml: FakeNvml) -> None:
     assert open_gpus() is None
 
 
-def test_without_the_module_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pynvml", None)
+def test_without_the_driver_s_device_the_module_is_not_imported(
+    install: Install, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    install(FakeNvml([FakeGpu()]))
+    monkeypatch.setattr(module, "DRIVER", (str(tmp_path / "nvidiactl"),))
+    assert open_gpus() is None
+
+
+def test_without_the_module_there_is_none(install: Install) -> None:
+    install(None)
     assert open_gpus() is None
 
 
@@ -116,8 +127,9 @@ def test_the_real_module_has_what_is_called() -> None:
     assert {name: bit for bit, name in THROTTLE_REASONS.items()} == real
 
 
-def test_the_real_module_opens_what_there_is() -> None:
+def test_the_real_module_opens_what_there_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     requires("pynvml", "pip install nvidia-ml-py")
+    monkeypatch.setattr(module, "DRIVER", (str(tmp_path),))  # as where the module looks in vain for a driver
     gpus = open_gpus()
     if gpus is not None:
         state = gpus.read()

@@ -6,6 +6,7 @@ import pytest
 from fake_nvml import GIB, FakeGpu, FakeNvml
 from kernel_files import PAGE_BYTES, TICKS_PER_S, KernelFiles
 
+from airflow_provider_aiopt.telemetry.hardware import gpu
 from airflow_provider_aiopt.telemetry.hardware.gpu import open_gpus
 from airflow_provider_aiopt.telemetry.hardware.machine import Machine, open_machine
 from airflow_provider_aiopt.telemetry.hardware.reading import MachineFacts
@@ -25,6 +26,7 @@ def whole(files: KernelFiles) -> KernelFiles:
 
 
 def test_all_is_read_at_one_moment(whole: KernelFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "DRIVER", (whole.root,))
     monkeypatch.setitem(sys.modules, "pynvml", FakeNvml([FakeGpu("H100", used_bytes=GIB)]))
     machine = Machine(root=whole.root, pid=10, gpus=open_gpus("0"), now=lambda: 42.0)
     reading = machine.read()
