@@ -68,6 +68,12 @@ CONFIG: dict[str, Any] = {
                 "64",
                 kind="integer",
             ),
+            "hardware_interval": _option(
+                "Seconds between two samples of CPU, memory, disk, network and GPU while a stage runs; "
+                "it doubles whenever the stage has 120 of them. 0: none, otherwise 0.1 to 3600.",
+                "1",
+                kind="float",
+            ),
             "shards": _option(
                 "Shards per run in the DAG templates: how many mapped tasks work side by side in a stage.",
                 "2",

@@ -46,6 +46,20 @@ def int_option(name: str) -> int:
     return int(configuration().getint(SECTION, name))
 
 
+def hardware_interval_s() -> float:
+    """Return ``[aiopt] hardware_interval``, seconds between two samples of the hardware; 0 for none.
+
+    :raises ConfigurationError: if it can be no interval
+    """
+    from airflow_provider_aiopt.telemetry.hardware.stage import check_interval
+
+    value = option("hardware_interval")
+    try:
+        return check_interval(float(value))
+    except ValueError as error:
+        raise ConfigurationError(f"[aiopt] hardware_interval is {value!r}: {error}") from None
+
+
 def messages_option() -> dict[str, Any] | None:
     """Return ``[aiopt] messages``, the parameters of ``message_trigger``; None where no queue is set.
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_aiopt.airflow.config import int_option, option
+from airflow_provider_aiopt.airflow.config import hardware_interval_s, int_option, option
 from airflow_provider_aiopt.airflow.filesystems import resolve_with_connection
 from airflow_provider_aiopt.airflow.metrics import AirflowMetrics
 
@@ -78,22 +78,42 @@ def run_context(context: Mapping[str, Any], spec: SpecLike, workspace: str | Non
         allowed_callables=split_prefixes(option("allowed_callables")),
         max_shards=int_option("max_shards"),
         progress=LineProgress(log.info),
+        hardware_interval_s=hardware_interval_s(),
     )
 
 
 def push_report(context: Mapping[str, Any], report: StageReport) -> None:
     """Leave *report* as an XCom, for the Airflow UI; what would make it large stays in the workspace."""
-    context["ti"].xcom_push(key=REPORT_KEY, value=_small(report, _XCOM_BYTES))
+    (small,) = _small([report])
+    context["ti"].xcom_push(key=REPORT_KEY, value=small)
 
 
 def push_reports(context: Mapping[str, Any], reports: Sequence[StageReport]) -> None:
     """Leave the reports of a task that ran several stages as one XCom, a list in the order of the stages."""
-    each = _XCOM_BYTES // len(reports)
-    context["ti"].xcom_push(key=REPORTS_KEY, value=[_small(report, each) for report in reports])
+    context["ti"].xcom_push(key=REPORTS_KEY, value=_small(reports))
 
 
-def _small(report: StageReport, limit: int) -> dict[str, Any]:
-    if len(report.model_dump_json().encode()) > limit:
-        error = report.error and report.error[:_ERROR_LENGTH]
-        report = report.model_copy(update={"details": {}, "batch_sizes": {}, "error": error})
-    return report.model_dump(mode="json")
+def _small(reports: Sequence[StageReport]) -> list[dict[str, Any]]:
+    """Leave out, until they fit into one XCom, the hardware and then what makes single reports large."""
+    reports = [_without_series(report) for report in reports]
+    if sum(map(_size, reports)) > _XCOM_BYTES:
+        reports = [report.model_copy(update={"hardware": None}) for report in reports]
+    if sum(map(_size, reports)) > _XCOM_BYTES:
+        each = _XCOM_BYTES // len(reports)
+        reports = [_without_details(report) if _size(report) > each else report for report in reports]
+    return [report.model_dump(mode="json") for report in reports]
+
+
+def _size(report: StageReport) -> int:
+    return len(report.model_dump_json().encode())
+
+
+def _without_series(report: StageReport) -> StageReport:
+    """Leave out the hardware's series, several kB, and keep its levels."""
+    hardware = report.hardware and report.hardware.without_series()
+    return report.model_copy(update={"hardware": hardware})
+
+
+def _without_details(report: StageReport) -> StageReport:
+    error = report.error and report.error[:_ERROR_LENGTH]
+    return report.model_copy(update={"details": {}, "batch_sizes": {}, "error": error})

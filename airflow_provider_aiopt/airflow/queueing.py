@@ -25,7 +25,8 @@ def queued_s(context: Mapping[str, Any]) -> float | None:
     started = getattr(instance, "start_date", None)
     if began is None or started is None:
         return None
-    return max(0.0, (started - began).total_seconds())  # whatever the machines' clocks say
+    waited: float = (started - began).total_seconds()
+    return max(0.0, waited)  # whatever the machines' clocks say
 
 
 def send_queue_time(context: Mapping[str, Any], stage: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from airflow_provider_aiopt.telemetry.hardware.stage import MAX_INTERVAL_S, MIN_INTERVAL_S, check_interval
+
 
 def whole(text: str) -> int:
     """Read a whole number from 0 on.
@@ -46,3 +48,16 @@ def share(text: str) -> float:
     if not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not allowed; give 0 to 1")
     return number
+
+
+def interval(text: str) -> float:
+    """Read the seconds between two samples of the hardware, 0 for none.
+
+    :raises argparse.ArgumentTypeError: if it can be no interval
+    """
+    number = float(text)
+    try:
+        return check_interval(number)
+    except ValueError:
+        allowed = f"0 for none, or {MIN_INTERVAL_S:g} to {MAX_INTERVAL_S:g}"
+        raise argparse.ArgumentTypeError(f"{text} is not allowed; give {allowed}") from None

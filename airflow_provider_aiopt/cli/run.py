@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_aiopt.cli.command import Command, argument
 from airflow_provider_aiopt.cli.exit_codes import ExitCode
-from airflow_provider_aiopt.cli.numbers import whole
+from airflow_provider_aiopt.cli.numbers import interval, whole
 from airflow_provider_aiopt.cli.options import ALLOW_CALLABLES, SET, SPEC, allowed_callables, read_spec
 from airflow_provider_aiopt.cli.progress import shown_progress
 from airflow_provider_aiopt.cli.terminal import stdout_console
 from airflow_provider_aiopt.exceptions import SpecError
+from airflow_provider_aiopt.telemetry.hardware.stage import DEFAULT_INTERVAL_S
 from airflow_provider_aiopt.telemetry.metrics import MetricsSink, NullMetrics
 from airflow_provider_aiopt.telemetry.reports import RunReport
 
@@ -53,6 +54,7 @@ def _run(arguments: argparse.Namespace) -> int:
             metrics=metrics,
             allowed_callables=allowed_callables(arguments.allow_callables),
             progress=progress,
+            hardware_interval_s=arguments.hardware_interval,
         )
         if arguments.mode == "streaming":
             run_streaming(context)
@@ -130,6 +132,13 @@ COMMAND = Command(
         ),
         ALLOW_CALLABLES,
         argument("--json", action="store_true", help="print the run report as JSON and nothing else"),
+        argument(
+            "--hardware-interval",
+            type=interval,
+            default=DEFAULT_INTERVAL_S,
+            metavar="S",
+            help="seconds between two samples of CPU, memory, disk, network and GPU (default: 1, 0: none)",
+        ),
         argument("--statsd", metavar="HOST:PORT", help="send the stages' metrics to this StatsD server"),
     ),
 )

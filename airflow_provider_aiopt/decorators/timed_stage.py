@@ -29,6 +29,7 @@ def timed_stage(stage: str, *, workspace: str | None = None) -> Iterator[StageRe
     :param workspace: folder or URL of the run; default ``[aiopt] work_dir`` / DAG id / run id
     :returns: the recorder; set its counts, or account for waiting with its ``phase("wait_input")``
     """
+    from airflow_provider_aiopt.airflow.config import hardware_interval_s
     from airflow_provider_aiopt.airflow.context import open_workspace, push_report, task_identity
     from airflow_provider_aiopt.airflow.metrics import AirflowMetrics
     from airflow_provider_aiopt.telemetry.publish import publish_stage_report
@@ -37,7 +38,7 @@ def timed_stage(stage: str, *, workspace: str | None = None) -> Iterator[StageRe
     context = get_current_context()
     task = task_identity(context)
     folder = open_workspace(task, workspace).root  # before the work: its failure must not hide the work's own
-    recorder = StageRecorder(task.dag_id, stage, task=task)
+    recorder = StageRecorder(task.dag_id, stage, task=task, hardware_interval_s=hardware_interval_s())
     try:
         with recorder:
             yield recorder

@@ -10,6 +10,7 @@ from airflow_provider_aiopt.data.parallel import usable_cores
 from airflow_provider_aiopt.data.workspace import Workspace
 from airflow_provider_aiopt.spec.execution import MAX_SHARDS
 from airflow_provider_aiopt.spec.pipeline import PipelineSpec
+from airflow_provider_aiopt.telemetry.hardware.stage import DEFAULT_INTERVAL_S
 from airflow_provider_aiopt.telemetry.metrics import MetricsSink, NullMetrics
 from airflow_provider_aiopt.telemetry.progress import NullProgress, Progress
 from airflow_provider_aiopt.telemetry.reports import StageReport, TaskIdentity
@@ -27,6 +28,7 @@ class RunContext:
     :param allowed_callables: prefixes of the dotted paths that the spec may name
     :param max_shards: how many shards ``execution.shard_bytes`` may make
     :param progress: is told how far the stages are
+    :param hardware_interval_s: seconds between two samples of the hardware, 0 for none
     """
 
     spec: PipelineSpec
@@ -37,6 +39,7 @@ class RunContext:
     allowed_callables: tuple[str, ...] = ()
     max_shards: int = MAX_SHARDS
     progress: Progress = field(default_factory=NullProgress)
+    hardware_interval_s: float = DEFAULT_INTERVAL_S
 
     @property
     def owner(self) -> str:

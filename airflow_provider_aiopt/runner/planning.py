@@ -28,7 +28,9 @@ def plan_run(context: RunContext) -> StageOutcome:
         :func:`~airflow_provider_aiopt.runner.streaming.run_streaming`, and the report
     :raises SourceError: if the source cannot be listed
     """
-    recorder = StageRecorder(context.spec.name, NAME, task=context.task)
+    recorder = StageRecorder(
+        context.spec.name, NAME, task=context.task, hardware_interval_s=context.hardware_interval_s
+    )
     try:
         with recorder:
             index = _plan(context, recorder)

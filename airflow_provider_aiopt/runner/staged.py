@@ -46,7 +46,13 @@ def run_stage(context: RunContext, stage: str, refs: Sequence[ShardRef] = ()) ->
     :raises AioptError: one of its subclasses, if the stage as a whole fails
     """
     shard = refs[0].shard if len(refs) == 1 else None
-    recorder = StageRecorder(context.spec.name, stage, shard=shard, task=context.task)
+    recorder = StageRecorder(
+        context.spec.name,
+        stage,
+        shard=shard,
+        task=context.task,
+        hardware_interval_s=context.hardware_interval_s,
+    )
     try:
         with recorder:
             _import_libraries()

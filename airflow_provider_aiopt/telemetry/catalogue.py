@@ -142,13 +142,6 @@ STAGE_PEAK_MEMORY = Metric(
     "Largest resident set of the process during the stage, sent where it is known.",
     "ai_pipeline_stage_peak_memory_bytes",
 )
-STAGE_MEMORY_LIMIT = Metric(
-    "ai_pipeline.stage.memory_limit",
-    "gauge",
-    "bytes",
-    "Memory that the process may have: its control group's limit or the machine's, sent where it is known.",
-    "ai_pipeline_stage_memory_limit_bytes",
-)
 STAGE_CPU_UTILISATION = Metric(
     "ai_pipeline.stage.cpu_utilisation",
     "gauge",
@@ -156,12 +149,119 @@ STAGE_CPU_UTILISATION = Metric(
     "CPU time over duration times cores, 0 to 1.",
     "ai_pipeline_stage_cpu_utilisation_ratio",
 )
+STAGE_CPU_CORES = Metric(
+    "ai_pipeline.stage.cpu_cores",
+    "gauge",
+    "cores",
+    "Cores that the process and its descendants kept busy, mean over the stage.",
+    "ai_pipeline_stage_cpu_cores",
+)
+STAGE_HOST_CPU = Metric(
+    "ai_pipeline.stage.host_cpu",
+    "gauge",
+    "ratio",
+    "Share of the host's CPU time in which some process ran, 0 to 1, mean over the stage.",
+    "ai_pipeline_stage_host_cpu_ratio",
+)
+STAGE_CPU_STEAL = Metric(
+    "ai_pipeline.stage.cpu_steal",
+    "gauge",
+    "ratio",
+    "Share of the host's CPU time that the hypervisor gave to other machines, 0 to 1, mean over the stage.",
+    "ai_pipeline_stage_cpu_steal_ratio",
+)
+STAGE_CPU_THROTTLED = Metric(
+    "ai_pipeline.stage.cpu_throttled",
+    "gauge",
+    "ratio",
+    "Share of the periods in which the cgroup's CPU quota was used up, 0 to 1, sent where there is a quota.",
+    "ai_pipeline_stage_cpu_throttled_ratio",
+)
+STAGE_MEMORY = Metric(
+    "ai_pipeline.stage.memory",
+    "gauge",
+    "bytes",
+    "Resident sets of the process and its descendants, the largest sample.",
+    "ai_pipeline_stage_memory_bytes",
+)
+STAGE_MEMORY_LIMIT = Metric(
+    "ai_pipeline.stage.memory_limit",
+    "gauge",
+    "bytes",
+    "Memory that the process may have: the least of its cgroups' limits and the host's memory.",
+    "ai_pipeline_stage_memory_limit_bytes",
+)
+STAGE_DISK_READ = Metric(
+    "ai_pipeline.stage.disk_read",
+    "gauge",
+    "bytes per second",
+    "What the process and its descendants read from disks, mean over the stage.",
+    "ai_pipeline_stage_disk_read_bytes_per_second",
+)
+STAGE_DISK_WRITE = Metric(
+    "ai_pipeline.stage.disk_write",
+    "gauge",
+    "bytes per second",
+    "What the process and its descendants wrote to disks, mean over the stage.",
+    "ai_pipeline_stage_disk_write_bytes_per_second",
+)
+STAGE_NET_IN = Metric(
+    "ai_pipeline.stage.net_in",
+    "gauge",
+    "bytes per second",
+    "What the host, or the container, received from the network, mean over the stage.",
+    "ai_pipeline_stage_net_in_bytes_per_second",
+)
+STAGE_NET_OUT = Metric(
+    "ai_pipeline.stage.net_out",
+    "gauge",
+    "bytes per second",
+    "What the host, or the container, sent to the network, mean over the stage.",
+    "ai_pipeline_stage_net_out_bytes_per_second",
+)
 STAGE_GPU_UTILISATION = Metric(
     "ai_pipeline.stage.gpu_utilisation",
     "gauge",
     "ratio",
-    "Mean utilisation of the GPU, 0 to 1, sent where one was used.",
+    "Mean utilisation of the GPUs that the process may use, 0 to 1, sent with the other ``gpu`` metrics "
+    "where there are any and the extra ``nvml`` is installed.",
     "ai_pipeline_stage_gpu_utilisation_ratio",
+)
+STAGE_GPU_MEMORY = Metric(
+    "ai_pipeline.stage.gpu_memory",
+    "gauge",
+    "bytes",
+    "Memory in use on these GPUs, the largest sample.",
+    "ai_pipeline_stage_gpu_memory_bytes",
+)
+STAGE_GPU_MEMORY_SIZE = Metric(
+    "ai_pipeline.stage.gpu_memory_size",
+    "gauge",
+    "bytes",
+    "Memory of these GPUs.",
+    "ai_pipeline_stage_gpu_memory_size_bytes",
+)
+STAGE_GPU_POWER = Metric(
+    "ai_pipeline.stage.gpu_power",
+    "gauge",
+    "watts",
+    "Power draw of these GPUs, mean over the stage.",
+    "ai_pipeline_stage_gpu_power_watts",
+)
+STAGE_GPU_CLOCK = Metric(
+    "ai_pipeline.stage.gpu_sm_clock",
+    "gauge",
+    "hertz",
+    "Clock of these GPUs' multiprocessors, mean over the stage.",
+    "ai_pipeline_stage_gpu_sm_clock_hertz",
+)
+STAGE_GPU_THROTTLED = Metric(
+    "ai_pipeline.stage.gpu_throttled",
+    "gauge",
+    "ratio",
+    "Share of the stage in which heat or want of power held these GPUs' clocks down, 0 to 1, by the reason "
+    "that held longest.",
+    "ai_pipeline_stage_gpu_throttled_ratio",
 )
 TASK_QUEUED = Metric(
     "ai_pipeline.task.queued",
@@ -194,9 +294,23 @@ CATALOGUE: tuple[Metric, ...] = (
     STAGE_ITEMS_PER_SECOND,
     STAGE_BATCH_SIZE,
     STAGE_PEAK_MEMORY,
-    STAGE_MEMORY_LIMIT,
     STAGE_CPU_UTILISATION,
+    STAGE_CPU_CORES,
+    STAGE_HOST_CPU,
+    STAGE_CPU_STEAL,
+    STAGE_CPU_THROTTLED,
+    STAGE_MEMORY,
+    STAGE_MEMORY_LIMIT,
+    STAGE_DISK_READ,
+    STAGE_DISK_WRITE,
+    STAGE_NET_IN,
+    STAGE_NET_OUT,
     STAGE_GPU_UTILISATION,
+    STAGE_GPU_MEMORY,
+    STAGE_GPU_MEMORY_SIZE,
+    STAGE_GPU_POWER,
+    STAGE_GPU_CLOCK,
+    STAGE_GPU_THROTTLED,
     TASK_QUEUED,
     UPLOAD_TO_START,
 )

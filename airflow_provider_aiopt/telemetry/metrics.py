@@ -7,7 +7,11 @@ from typing import Protocol
 
 from airflow_provider_aiopt.telemetry import catalogue
 from airflow_provider_aiopt.telemetry.catalogue import Metric
+from airflow_provider_aiopt.telemetry.hardware.gpu import SLOWDOWNS
+from airflow_provider_aiopt.telemetry.hardware.models import HardwareUse
 from airflow_provider_aiopt.telemetry.reports import StageReport
+
+_HERTZ_PER_MHZ = 1e6
 
 
 class MetricsSink(Protocol):
@@ -101,12 +105,42 @@ def _gauges(report: StageReport) -> Iterator[tuple[Metric, float]]:
         yield catalogue.STAGE_BATCH_SIZE, total / batches
     if report.peak_memory_bytes > 0:
         yield catalogue.STAGE_PEAK_MEMORY, report.peak_memory_bytes
-    if report.memory_limit_bytes > 0:
-        yield catalogue.STAGE_MEMORY_LIMIT, report.memory_limit_bytes
     yield catalogue.STAGE_CPU_UTILISATION, report.cpu_utilisation
     if report.gpu_utilisation is not None:
         yield catalogue.STAGE_GPU_UTILISATION, report.gpu_utilisation
+    if report.hardware is not None:
+        yield from _hardware_gauges(report.hardware)
 
 
 def _worked_on(report: StageReport) -> int:
     return max(0, report.items_out - report.resumed_items)
+
+
+def _hardware_gauges(use: HardwareUse) -> Iterator[tuple[Metric, float]]:
+    """Yield what is known: means of rates and shares, the largest samples of memory."""
+    levels = (
+        (catalogue.STAGE_CPU_CORES, use.cpu_cores),
+        (catalogue.STAGE_HOST_CPU, use.host_cpu),
+        (catalogue.STAGE_CPU_STEAL, use.cpu_steal),
+        (catalogue.STAGE_CPU_THROTTLED, use.cpu_throttled),
+        (catalogue.STAGE_DISK_READ, use.disk_read_bytes_per_s),
+        (catalogue.STAGE_DISK_WRITE, use.disk_write_bytes_per_s),
+        (catalogue.STAGE_NET_IN, use.net_in_bytes_per_s),
+        (catalogue.STAGE_NET_OUT, use.net_out_bytes_per_s),
+        (catalogue.STAGE_GPU_POWER, use.gpu_power_w),
+    )
+    for metric, level in levels:
+        if level is not None:
+            yield metric, level.mean
+    if use.memory_bytes is not None:
+        yield catalogue.STAGE_MEMORY, use.memory_bytes.max
+    if use.memory_limit_bytes is not None:
+        yield catalogue.STAGE_MEMORY_LIMIT, use.memory_limit_bytes
+    if use.gpu_memory_bytes is not None:
+        yield catalogue.STAGE_GPU_MEMORY, use.gpu_memory_bytes.max
+    if use.gpu_memory_total_bytes is not None:
+        yield catalogue.STAGE_GPU_MEMORY_SIZE, use.gpu_memory_total_bytes
+    if use.gpu_sm_clock_mhz is not None:
+        yield catalogue.STAGE_GPU_CLOCK, use.gpu_sm_clock_mhz.mean * _HERTZ_PER_MHZ
+    if use.gpu_throttled is not None:
+        yield catalogue.STAGE_GPU_THROTTLED, max(use.gpu_throttled.get(name, 0.0) for name in SLOWDOWNS)

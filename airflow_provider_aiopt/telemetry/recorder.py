@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from airflow_provider_aiopt.data.cache.guard import CacheTally
 from airflow_provider_aiopt.telemetry.clock import Phase, StageClock
-from airflow_provider_aiopt.telemetry.memory_limit import memory_limit
+from airflow_provider_aiopt.telemetry.hardware.stage import DEFAULT_INTERVAL_S, StageHardware
 from airflow_provider_aiopt.telemetry.reports import StageReport, TaskIdentity
 from airflow_provider_aiopt.telemetry.resources import ResourceUse
 
@@ -36,6 +36,7 @@ class StageRecorder:
     :param stage: name of the stage
     :param shard: the shard worked on, None for several or none
     :param task: the Airflow task, None outside Airflow
+    :param hardware_interval_s: seconds between two samples of the hardware, 0 for none
     :param today: wall clock, in UTC
     """
 
@@ -46,6 +47,7 @@ class StageRecorder:
         *,
         shard: str | None = None,
         task: TaskIdentity | None = None,
+        hardware_interval_s: float = DEFAULT_INTERVAL_S,
         today: Callable[[], datetime] = utc_now,
     ) -> None:
         self.pipeline = pipeline
@@ -66,6 +68,7 @@ class StageRecorder:
         self._started_at = self._ended_at = today()
         self._clock = StageClock()
         self._use = ResourceUse()
+        self._hardware = StageHardware(hardware_interval_s)
         self._error: str | None = None
 
     def phase(self, name: Phase) -> AbstractContextManager[None]:
@@ -83,6 +86,7 @@ class StageRecorder:
 
     def __enter__(self) -> Self:
         """Begin; the clock has run since the recorder was made."""
+        self._hardware.begin()
         return self
 
     def __exit__(
@@ -92,6 +96,7 @@ class StageRecorder:
         self._clock.stop()
         self._use.stop()
         self._ended_at = self._today()
+        self._hardware.end()
         if error is not None:
             self._error = f"{type(error).__name__}: {error}"[:_ERROR_LENGTH]
 
@@ -123,12 +128,13 @@ class StageRecorder:
             cache_errors=self.cache.errors,
             cpu_s=self._use.cpu_s,
             cpu_utilisation=self._use.utilisation(wall),
+            gpu_utilisation=self._hardware.gpu_utilisation,
             peak_memory_bytes=self._use.peak_memory_bytes,
-            memory_limit_bytes=memory_limit(),
             runtime=self.runtime,
             host=socket.gethostname(),
             pid=os.getpid(),
             state="failed" if self._error else "success",
             error=self._error,
+            hardware=self._hardware.use,
             details=self.details,
         )

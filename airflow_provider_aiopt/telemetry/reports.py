@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
+from airflow_provider_aiopt.telemetry.hardware.models import HardwareUse
+
 STAGES = ("ingest", "preprocess", "inference", "postprocess")
 """The stages of a pipeline in the order in which records pass them."""
 
@@ -61,16 +63,16 @@ class StageReport(_Report):
     :param cache_errors: how often the cache failed; it is off from then on, and the work goes on
     :param cpu_s: CPU time of the process and its children, user and system
     :param cpu_utilisation: ``cpu_s / (wall_s * cores)``, 0 to 1
-    :param gpu_utilisation: mean utilisation of the device, 0 to 1; None where no GPU was used
+    :param gpu_utilisation: mean utilisation of the GPUs that the process may use, 0 to 1; None where there is
+        none, or where the extra ``nvml`` is not installed
     :param peak_memory_bytes: largest resident set of the process during the stage
-    :param memory_limit_bytes: memory that the process may have, by its control group or the machine; 0 where
-        that is not known
     :param runtime: the model runtime and the device that really loaded, for example
         ``onnxruntime CPUExecutionProvider``
     :param host: name of the host
     :param pid: process id
     :param state: ``success``, or ``failed`` where the stage raised
     :param error: the error's class and message where it failed
+    :param hardware: how the hardware was used meanwhile; None where it was not sampled, or hardly at all
     :param details: further facts of the stage, small
     """
 
@@ -100,12 +102,12 @@ class StageReport(_Report):
     cpu_utilisation: float = Field(default=0.0, ge=0)
     gpu_utilisation: float | None = None
     peak_memory_bytes: int = Field(default=0, ge=0)
-    memory_limit_bytes: int = Field(default=0, ge=0)
     runtime: str | None = None
     host: str = ""
     pid: int = 0
     state: Literal["success", "failed"] = "success"
     error: str | None = None
+    hardware: HardwareUse | None = None
     details: dict[str, JsonValue] = Field(default_factory=dict)
 
 

@@ -18,7 +18,7 @@ from pydantic import JsonValue
 
 from airflow_provider_aiopt.data.cache.guard import CacheTally
 from airflow_provider_aiopt.data.parallel import usable_cores
-from airflow_provider_aiopt.telemetry.memory_limit import memory_limit
+from airflow_provider_aiopt.telemetry.hardware.stage import DEFAULT_INTERVAL_S, StageHardware
 from airflow_provider_aiopt.telemetry.progress import NullProgress, Progress
 from airflow_provider_aiopt.telemetry.recorder import utc_now
 from airflow_provider_aiopt.telemetry.reports import STAGES, StageReport, TaskIdentity
@@ -62,6 +62,7 @@ class StreamRecorder:
     :param shard: the shard worked on, None for several
     :param task: the Airflow task, None outside Airflow
     :param progress: is told how far the stages are
+    :param hardware_interval_s: seconds between two samples of the hardware, 0 for none
     :param today: wall clock, in UTC
     """
 
@@ -72,6 +73,7 @@ class StreamRecorder:
         shard: str | None = None,
         task: TaskIdentity | None = None,
         progress: Progress | None = None,
+        hardware_interval_s: float = DEFAULT_INTERVAL_S,
         today: Callable[[], datetime] = utc_now,
     ) -> None:
         self.pipeline = pipeline
@@ -85,11 +87,13 @@ class StreamRecorder:
         self._started = time.perf_counter()
         self._wall_s = 0.0
         self._use = ResourceUse()
+        self._hardware = StageHardware(hardware_interval_s)
         self._lock = threading.Lock()
         self._error: str | None = None
 
     def __enter__(self) -> Self:
         """Begin; the clock has run since the recorder was made."""
+        self._hardware.begin()
         return self
 
     def __exit__(
@@ -99,6 +103,7 @@ class StreamRecorder:
         self._wall_s = time.perf_counter() - self._started
         self._use.stop()
         self._ended_at = self._today()
+        self._hardware.end()
         if error is not None:
             self._error = f"{type(error).__name__}: {error}"[:_ERROR_LENGTH]
 
@@ -184,6 +189,9 @@ class StreamRecorder:
     def _report(self, stage: str, tally: StageTally) -> StageReport:
         busy = min(tally.busy_s / tally.lanes, self._wall_s)
         wait_output = min(tally.wait_output_s, self._wall_s - busy)
+        hardware = self._hardware.use
+        if hardware is not None and stage != STAGES[0]:  # one process: its series is kept once
+            hardware = hardware.without_series()
         return StageReport(
             pipeline=self.pipeline,
             stage=stage,
@@ -208,12 +216,13 @@ class StreamRecorder:
             cache_errors=tally.cache.errors,
             cpu_s=tally.cpu_s,
             cpu_utilisation=tally.cpu_s / (self._wall_s * usable_cores()) if self._wall_s else 0.0,
+            gpu_utilisation=self._hardware.gpu_utilisation,
             peak_memory_bytes=self._use.peak_memory_bytes,
-            memory_limit_bytes=memory_limit(),
             runtime=tally.runtime,
             host=socket.gethostname(),
             pid=os.getpid(),
             state="failed" if self._error else "success",
             error=self._error,
+            hardware=hardware,
             details={**tally.details, "mode": "streaming", "threads": tally.lanes},
         )

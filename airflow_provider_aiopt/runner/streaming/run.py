@@ -43,7 +43,13 @@ def run_streaming(context: RunContext, refs: Sequence[ShardRef] | None = None) -
     :raises AioptError: one of its subclasses, if the run as a whole fails
     """
     shard = refs[0].shard if refs and len(refs) == 1 else None
-    recorder = StreamRecorder(context.spec.name, shard=shard, task=context.task, progress=context.progress)
+    recorder = StreamRecorder(
+        context.spec.name,
+        shard=shard,
+        task=context.task,
+        progress=context.progress,
+        hardware_interval_s=context.hardware_interval_s,
+    )
     try:
         with recorder:
             if refs is None:

@@ -4,7 +4,13 @@ import re
 
 import pytest
 
-from airflow_provider_aiopt.airflow.config import AirflowConfiguration, choice_option, int_option, option
+from airflow_provider_aiopt.airflow.config import (
+    AirflowConfiguration,
+    choice_option,
+    hardware_interval_s,
+    int_option,
+    option,
+)
 from airflow_provider_aiopt.exceptions import ConfigurationError
 from airflow_provider_aiopt.get_provider_info import CONFIG
 
@@ -45,3 +51,23 @@ def test_an_option_of_few_values(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__AIOPT__UPLOADS_MODE", "stagd")
     with pytest.raises(ConfigurationError, match="uploads_mode is 'stagd'; it can be streaming or staged"):
         choice_option("uploads_mode", ("streaming", "staged"))
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("0", 0.0), ("0.5", 0.5), ("60", 60.0)])
+def test_the_hardware_interval(monkeypatch: pytest.MonkeyPatch, value: str, seconds: float) -> None:
+    monkeypatch.setenv("AIRFLOW__AIOPT__HARDWARE_INTERVAL", value)
+    assert hardware_interval_s() == seconds
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("-1", "the interval is -1 s; it can be 0"),
+        ("often", "could not convert"),
+        ("nan", "the interval is nan s"),
+    ],
+)
+def test_what_is_no_hardware_interval(monkeypatch: pytest.MonkeyPatch, value: str, message: str) -> None:
+    monkeypatch.setenv("AIRFLOW__AIOPT__HARDWARE_INTERVAL", value)
+    with pytest.raises(ConfigurationError, match=rf"\[aiopt\] hardware_interval is '{value}': {message}"):
+        hardware_interval_s()

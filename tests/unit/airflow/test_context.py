@@ -7,15 +7,19 @@ from airflow_fakes import FakeTaskInstance, task_context
 
 from airflow_provider_aiopt.airflow.context import (
     REPORT_KEY,
+    REPORTS_KEY,
     open_workspace,
     push_report,
+    push_reports,
     run_context,
     task_identity,
 )
 from airflow_provider_aiopt.airflow.filesystems import resolve_with_connection
 from airflow_provider_aiopt.airflow.metrics import AirflowMetrics
 from airflow_provider_aiopt.exceptions import SpecError
-from airflow_provider_aiopt.telemetry.reports import StageReport
+from airflow_provider_aiopt.telemetry.hardware.models import HardwareSeries, HardwareUse, Level
+from airflow_provider_aiopt.telemetry.hardware.points import LEVELS, RATES
+from airflow_provider_aiopt.telemetry.reports import STAGES, StageReport
 from airflow_provider_aiopt.telemetry.testing import make_stage_report, make_task
 
 
@@ -56,6 +60,7 @@ def test_a_stage_runs_with_what_airflow_brings() -> None:
     assert run.resolver is resolve_with_connection
     assert isinstance(run.metrics, AirflowMetrics)
     assert run.allowed_callables == ()
+    assert run.hardware_interval_s == 1.0
 
 
 def test_a_deployment_lists_what_a_spec_may_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,3 +95,36 @@ class TestReportXcom:
     def test_the_size_is_that_in_bytes(self) -> None:
         report = self.pushed(error="\N{SNOWMAN}" * 1000, state="failed", details={"note": "x" * 900})
         assert report.error == "\N{SNOWMAN}" * 200
+
+    def hardware(self, points: int) -> HardwareUse:
+        level = Level(mean=12345.0, max=23456.0)
+        values = tuple(float(n) for n in range(points))
+        levels = dict.fromkeys((*RATES, *LEVELS), level)
+        series = HardwareSeries(offsets_s=values, **dict.fromkeys(levels, values))
+        return HardwareUse(interval_s=1.0, samples=points + 1, series=series, **levels)
+
+    def test_of_the_hardware_the_levels_stay(self) -> None:
+        hardware = self.hardware(120)
+        report = self.pushed(hardware=hardware, details={"results_uri": "/r"})
+        assert report.hardware == hardware.without_series()
+        assert report.details == {"results_uri": "/r"}
+
+    def test_they_go_before_the_details_do(self) -> None:
+        details = {"note": "x" * 3000}
+        report = self.pushed(hardware=self.hardware(1), details=details)
+        assert (report.hardware, report.details) == (None, details)
+
+    def test_the_reports_of_several_stages_fit_together(self) -> None:
+        instance = FakeTaskInstance()
+        notes = {"note": "x" * 2500}
+        reports = [
+            make_stage_report(stage, hardware=self.hardware(3), details=notes if stage == "inference" else {})
+            for stage in STAGES
+        ]
+        push_reports(task_context(instance), reports)
+        value = instance.xcoms[REPORTS_KEY]
+        found = [StageReport.model_validate(report) for report in value]
+        assert sum(len(report.model_dump_json()) for report in found) <= 4096
+        assert [(report.stage, report.hardware, report.details) for report in found] == [
+            (stage, None, {}) for stage in STAGES
+        ]

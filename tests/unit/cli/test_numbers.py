@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from airflow_provider_aiopt.cli.numbers import count, limit, share, whole
+from airflow_provider_aiopt.cli.numbers import count, interval, limit, share, whole
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,9 @@ from airflow_provider_aiopt.cli.numbers import count, limit, share, whole
         (limit, "inf", math.inf),
         (share, "0", 0),
         (share, "1", 1),
+        (interval, "0", 0),
+        (interval, "0.1", 0.1),
+        (interval, "3600", 3600),
     ],
 )
 def test_the_ends_of_what_is_allowed(read: Callable[[str], float], text: str, number: float) -> None:
@@ -34,6 +37,8 @@ def test_the_ends_of_what_is_allowed(read: Callable[[str], float], text: str, nu
         (limit, "nan", "0 or more"),
         (share, "1.1", "0 to 1"),
         (share, "nan", "0 to 1"),
+        (interval, "0.05", "0 for none, or 0.1 to 3600"),
+        (interval, "nan", "0 for none, or 0.1 to 3600"),
     ],
 )
 def test_what_is_not_allowed_is_named_with_what_is(

@@ -12,6 +12,7 @@ from onnx_models import linear_model
 
 from airflow_provider_aiopt.cli.main import main
 from airflow_provider_aiopt.cli.terminal import one_line
+from airflow_provider_aiopt.telemetry.hardware.sampler import Sampler
 from airflow_provider_aiopt.telemetry.reports import STAGES
 
 
@@ -224,3 +225,19 @@ class TestCallables:
 
         other = report(capsys, *arguments, "--set", "source.arguments.count=4")
         assert [stage["resumed"] for stage in other["stages"]] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(("interval", "sampled"), [("0", False), ("0.1", True)])
+def test_the_hardware_is_sampled_unless_it_is_told_not_to(
+    spec: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    interval: str,
+    sampled: bool,
+) -> None:
+    begun: list[float] = []
+    begin = Sampler.begin
+    monkeypatch.setattr(Sampler, "begin", lambda self, seconds: begun.append(seconds) or begin(self, seconds))
+    for mode in ("staged", "streaming"):
+        report(capsys, str(spec), "--hardware-interval", interval, "--mode", mode)
+    assert begun == [0.1] * (len(STAGES) + 1) * sampled

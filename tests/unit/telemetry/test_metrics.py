@@ -4,9 +4,38 @@ import pytest
 
 from airflow_provider_aiopt.telemetry import catalogue
 from airflow_provider_aiopt.telemetry.catalogue import CATALOGUE, Metric
+from airflow_provider_aiopt.telemetry.hardware.models import HardwareUse, Level
 from airflow_provider_aiopt.telemetry.metrics import NullMetrics, emit_stage_report
 from airflow_provider_aiopt.telemetry.reports import StageReport
 from airflow_provider_aiopt.telemetry.testing import RecordingMetrics, make_stage_report, make_task
+
+
+def level(mean: float, most: float) -> Level:
+    return Level(mean=mean, max=most)
+
+
+def full_hardware() -> HardwareUse:
+    return HardwareUse(
+        interval_s=1.0,
+        samples=9,
+        cpu_cores=level(1.5, 2.0),
+        host_cpu=level(0.5, 1.0),
+        cpu_steal=level(0.125, 0.25),
+        cpu_throttled=level(0.0, 0.0),
+        memory_bytes=level(2000, 3000),
+        memory_limit_bytes=4000,
+        disk_read_bytes_per_s=level(10, 11),
+        disk_write_bytes_per_s=level(20, 21),
+        net_in_bytes_per_s=level(30, 31),
+        net_out_bytes_per_s=level(40, 41),
+        gpus=("H100",),
+        gpu_utilisation=level(0.5, 1.0),
+        gpu_memory_bytes=level(5000, 6000),
+        gpu_memory_total_bytes=8000,
+        gpu_power_w=level(350, 700),
+        gpu_sm_clock_mhz=level(1980, 1980),
+        gpu_throttled={"applications_clocks": 1.0, "sw_power_cap": 0.25, "hw_thermal_slowdown": 0.125},
+    )
 
 
 def full_report() -> StageReport:
@@ -26,9 +55,9 @@ def full_report() -> StageReport:
         cache_errors=1,
         batch_sizes={32: 3, 4: 1},
         peak_memory_bytes=1000,
-        memory_limit_bytes=4000,
         cpu_utilisation=0.75,
         gpu_utilisation=0.5,
+        hardware=full_hardware(),
     )
 
 
@@ -55,9 +84,23 @@ def test_a_full_report_sends_all_metrics_of_stages() -> None:
         catalogue.STAGE_ITEMS_PER_SECOND: 40.0,
         catalogue.STAGE_BATCH_SIZE: 25.0,
         catalogue.STAGE_PEAK_MEMORY: 1000,
-        catalogue.STAGE_MEMORY_LIMIT: 4000,
         catalogue.STAGE_CPU_UTILISATION: 0.75,
+        catalogue.STAGE_CPU_CORES: 1.5,
+        catalogue.STAGE_HOST_CPU: 0.5,
+        catalogue.STAGE_CPU_STEAL: 0.125,
+        catalogue.STAGE_CPU_THROTTLED: 0.0,
+        catalogue.STAGE_MEMORY: 3000,
+        catalogue.STAGE_MEMORY_LIMIT: 4000,
+        catalogue.STAGE_DISK_READ: 10.0,
+        catalogue.STAGE_DISK_WRITE: 20.0,
+        catalogue.STAGE_NET_IN: 30.0,
+        catalogue.STAGE_NET_OUT: 40.0,
         catalogue.STAGE_GPU_UTILISATION: 0.5,
+        catalogue.STAGE_GPU_MEMORY: 6000,
+        catalogue.STAGE_GPU_MEMORY_SIZE: 8000,
+        catalogue.STAGE_GPU_POWER: 350.0,
+        catalogue.STAGE_GPU_CLOCK: 1.98e9,
+        catalogue.STAGE_GPU_THROTTLED: 0.25,
     }
     of_tasks = {catalogue.TASK_QUEUED, catalogue.UPLOAD_TO_START}
     assert set(sent(full_report())) == set(CATALOGUE) - of_tasks
@@ -94,6 +137,13 @@ def test_what_is_not_known_is_not_sent() -> None:
         catalogue.STAGE_GPU_UTILISATION,
     ):
         assert unknown not in metrics
+
+
+def test_what_is_not_known_of_the_hardware_is_not_sent() -> None:
+    few = sent(make_stage_report())
+    known = sent(make_stage_report(hardware=HardwareUse(interval_s=1.0, samples=2, gpu_throttled={})))
+
+    assert known == few | {catalogue.STAGE_GPU_THROTTLED: 0.0}
 
 
 @pytest.mark.parametrize(("state", "failures"), [("success", 0), ("failed", 1)])

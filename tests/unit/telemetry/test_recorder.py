@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from airflow_provider_aiopt.telemetry.hardware import stage as hardware_stage
+from airflow_provider_aiopt.telemetry.hardware.models import HardwareUse, Level
 from airflow_provider_aiopt.telemetry.recorder import StageRecorder, utc_now
 from airflow_provider_aiopt.telemetry.testing import make_task
 
@@ -85,3 +87,49 @@ def test_an_interrupted_stage_has_failed() -> None:
 
 def test_the_wall_clock_is_in_utc() -> None:
     assert utc_now().tzinfo is UTC
+
+
+class FakeSampler:
+    """Gives every stage *use* as its account, and says when it was asked."""
+
+    def __init__(self, use: HardwareUse) -> None:
+        self.use = use
+        self.calls: list[str] = []
+
+    def begin(self, interval_s: float) -> float:
+        self.calls.append(f"begin at {interval_s} s")
+        return interval_s
+
+    def end(self, watch: float) -> HardwareUse:
+        self.calls.append(f"end of {watch} s")
+        return self.use
+
+
+@pytest.fixture
+def sampler(monkeypatch: pytest.MonkeyPatch) -> FakeSampler:
+    gpu = Level(mean=0.75, max=1.0)
+    fake = FakeSampler(HardwareUse(interval_s=2.0, samples=3, gpu_utilisation=gpu))
+    monkeypatch.setattr(hardware_stage, "shared_sampler", lambda: fake)
+    return fake
+
+
+def test_the_hardware_is_sampled_while_the_stage_runs(sampler: FakeSampler) -> None:
+    recorder = StageRecorder("pipeline", "inference", hardware_interval_s=2.0)
+    assert sampler.calls == []
+    with pytest.raises(ZeroDivisionError), recorder:
+        assert sampler.calls == ["begin at 2.0 s"]
+        raise ZeroDivisionError
+    report = recorder.report()
+
+    assert sampler.calls == ["begin at 2.0 s", "end of 2.0 s"]
+    assert report.hardware == sampler.use
+    assert report.gpu_utilisation == 0.75
+
+
+def test_without_an_interval_it_is_not(sampler: FakeSampler) -> None:
+    with StageRecorder("pipeline", "inference", hardware_interval_s=0) as recorder:
+        pass
+    report = recorder.report()
+
+    assert sampler.calls == []
+    assert (report.hardware, report.gpu_utilisation) == (None, None)
