@@ -93,7 +93,10 @@ def push_reports(context: Mapping[str, Any], reports: Sequence[StageReport]) -> 
 
 
 def _small(report: StageReport, limit: int) -> dict[str, Any]:
+    from airflow_provider_aiopt.telemetry.reports import QUARANTINED_BY
+
     if len(report.model_dump_json().encode()) > limit:
         error = report.error and report.error[:_ERROR_LENGTH]
-        report = report.model_copy(update={"details": {}, "batch_sizes": {}, "error": error})
+        details = {key: value for key, value in report.details.items() if key == QUARANTINED_BY}
+        report = report.model_copy(update={"details": details, "batch_sizes": {}, "error": error})
     return report.model_dump(mode="json")
