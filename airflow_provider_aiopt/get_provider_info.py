@@ -185,6 +185,13 @@ def get_provider_info() -> dict[str, Any]:
                 "class-name": "airflow_provider_aiopt.decorators.timed_stage.timed_stage_task",
             }
         ],
+        # For lists of what providers have: by default Airflow loads it by its entry point alone.
+        "plugins": [
+            {
+                "name": "aiopt",
+                "plugin-class": "airflow_provider_aiopt.plugins.plugin.StageTimingsPlugin",
+            }
+        ],
         "config": CONFIG,
         "cli": ["airflow_provider_aiopt.airflow.cli.get_aiopt_cli_commands"],
     }

@@ -115,5 +115,8 @@ def _without_series(report: StageReport) -> StageReport:
 
 
 def _without_details(report: StageReport) -> StageReport:
+    from airflow_provider_aiopt.telemetry.reports import QUARANTINED_BY
+
     error = report.error and report.error[:_ERROR_LENGTH]
-    return report.model_copy(update={"details": {}, "batch_sizes": {}, "error": error})
+    details = {key: value for key, value in report.details.items() if key == QUARANTINED_BY}
+    return report.model_copy(update={"details": details, "batch_sizes": {}, "error": error})

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 
+from pydantic import JsonValue
+
 from airflow_provider_aiopt.data.manifest import ShardManifest, ShardRef, shard_name
 from airflow_provider_aiopt.data.overlap import ReadAhead, WriteBehind
 from airflow_provider_aiopt.data.shards import shard_writer
@@ -19,6 +21,7 @@ from airflow_provider_aiopt.runner.resume import finished_shard
 from airflow_provider_aiopt.runner.shard_output import ShardItem, ShardOutput, ShardWork
 from airflow_provider_aiopt.stages.ingest import NAME, IngestStage
 from airflow_provider_aiopt.telemetry.recorder import StageRecorder
+from airflow_provider_aiopt.telemetry.reports import QUARANTINED_BY
 
 _PARTS = 2  # of the bytes in flight: read ahead, waiting to be written
 
@@ -110,6 +113,8 @@ class _IngestRunner:
                 with self._recorder.phase("wait_output"):
                     behind.drain()
         finally:
+            if output.reasons:
+                self._recorder.details[QUARANTINED_BY] = dict[str, JsonValue](output.reasons)
             for manifest in output.made.values():
                 self._count(manifest)
                 self._recorder.bytes_out += manifest.file_bytes

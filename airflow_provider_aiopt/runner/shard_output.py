@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -65,6 +66,8 @@ class ShardOutput:
     def __init__(self, workspace: Workspace, stage: str, make_writer: Callable[[str], BatchWriter]) -> None:
         self.made: dict[str, ShardManifest] = {}
         """What is committed, by the shard's name."""
+        self.reasons: Counter[str] = Counter()
+        """How many records are in quarantine for which class of error."""
         self._workspace = workspace
         self._stage = stage
         self._make_writer = make_writer
@@ -114,4 +117,5 @@ class ShardOutput:
         )
         self._workspace.commit(manifest)
         self.made[work.shard] = manifest
+        self.reasons.update(record.error_class for record in bad)
         self._bad = []

@@ -8,6 +8,8 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 
+from pydantic import JsonValue
+
 from airflow_provider_aiopt.data.folder import Folder
 from airflow_provider_aiopt.data.manifest import ShardManifest, ShardRef
 from airflow_provider_aiopt.data.overlap import ReadAhead, WriteBehind
@@ -19,6 +21,7 @@ from airflow_provider_aiopt.runner.resume import finished_shard
 from airflow_provider_aiopt.runner.shard_output import ShardItem, ShardOutput, ShardWork
 from airflow_provider_aiopt.stages.base import Stage
 from airflow_provider_aiopt.telemetry.recorder import StageRecorder
+from airflow_provider_aiopt.telemetry.reports import QUARANTINED_BY
 
 _PARTS = 3  # of the bytes in flight: read ahead, being worked on, waiting to be written
 
@@ -116,6 +119,8 @@ class ShardRunner:
                 with self._recorder.phase("wait_output"):
                     behind.drain()
         finally:
+            if output.reasons:
+                self._recorder.details[QUARANTINED_BY] = dict[str, JsonValue](output.reasons)
             for shard, manifest in output.made.items():
                 self._count(given[shard], manifest)
                 self._recorder.bytes_in += given[shard].file_bytes

@@ -11,6 +11,12 @@ from airflow_provider_aiopt.telemetry.hardware.models import HardwareUse
 STAGES = ("ingest", "preprocess", "inference", "postprocess")
 """The stages of a pipeline in the order in which records pass them."""
 
+QUARANTINED_BY = "quarantined_by"
+"""Key of :attr:`StageReport.details` that counts the quarantined records by their error's class.
+
+Those that an earlier attempt quarantined are not among them.
+"""
+
 
 class _Report(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -57,6 +57,12 @@ def test_airflow_lists_its_options(airflow: DagTester) -> None:
     assert airflow.airflow("config", "get-value", "aiopt", "work_dir").strip().endswith(str(airflow.work_dir))
 
 
+def test_airflow_loads_the_plugin(airflow: DagTester) -> None:
+    shown = airflow.airflow("plugins", "--output", "json")
+    assert "EntryPoint(name='aiopt'" in shown
+    assert "aiopt/static/run.html" in shown
+
+
 def test_airflow_aiopt(airflow: Any) -> None:
     if airflow.is_oldest:
         assert "invalid choice: 'aiopt'" in airflow.airflow("aiopt", "--help", check=False)

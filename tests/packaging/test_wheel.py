@@ -71,6 +71,7 @@ def test_entry_points(archive: zipfile.ZipFile) -> None:
     parser = configparser.ConfigParser()
     parser.read_string(archive.read(f"{dist_info()}/entry_points.txt").decode())
     assert {section: dict(parser[section]) for section in parser.sections()} == {
+        "airflow.plugins": {"aiopt": "airflow_provider_aiopt.plugins.plugin:StageTimingsPlugin"},
         "console_scripts": {"aiopt": "airflow_provider_aiopt.cli.main:main"},
         "apache_airflow_provider": {
             "provider_info": "airflow_provider_aiopt.get_provider_info:get_provider_info"

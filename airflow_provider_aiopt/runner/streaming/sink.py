@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
+
+from pydantic import JsonValue
 
 from airflow_provider_aiopt.data.manifest import ShardManifest, ShardRef
 from airflow_provider_aiopt.data.quarantine import write_quarantine
@@ -16,7 +19,7 @@ from airflow_provider_aiopt.runner.results import results_folder, results_writer
 from airflow_provider_aiopt.runner.streaming.plan import OtherShards, PlannedShard
 from airflow_provider_aiopt.runner.streaming.steps import StreamItem
 from airflow_provider_aiopt.stages.outputs.base import OutputHead
-from airflow_provider_aiopt.telemetry.reports import STAGES
+from airflow_provider_aiopt.telemetry.reports import QUARANTINED_BY, STAGES
 from airflow_provider_aiopt.telemetry.stream_recorder import StreamRecorder
 
 
@@ -53,6 +56,7 @@ class StreamSink:
         self._writer: BatchWriter | None = None
         self._bad: list[BadRecord] = []
         self._bad_before = 0
+        self._reasons: Mapping[str, Counter[str]] = {stage: Counter() for stage in STAGES}
 
     def __enter__(self) -> Self:
         """Return the sink."""
@@ -117,10 +121,18 @@ class StreamSink:
         )
         self._context.workspace.commit(manifest)
         self._recorder.stages[STAGES[-1]].bytes_out += writer.bytes
+        self._count_reasons(bad)
         self._bad_before += len(bad)
         self._bad = []
         if self._others is not None:
             self._check_fraction(0)  # again: of tasks that commit at once, one sees what all have found
+
+    def _count_reasons(self, bad: Iterable[BadRecord]) -> None:
+        for record in bad:
+            self._reasons[record.stage][record.error_class] += 1
+        for stage, reasons in self._reasons.items():
+            if reasons:
+                self._recorder.stages[stage].details[QUARANTINED_BY] = dict[str, JsonValue](reasons)
 
     def _check_fraction(self, bad: int) -> None:
         elsewhere = 0 if self._others is None else self._others.bad()

@@ -92,6 +92,10 @@ class TestReportXcom:
         )
         assert (report.batch_sizes, report.details, report.items_out) == ({}, {}, 7)
 
+    def test_why_records_are_in_quarantine_stays_with_it(self) -> None:
+        report = self.pushed(details={"note": "x" * 5000, "quarantined_by": {"DecodeError": 2}})
+        assert report.details == {"quarantined_by": {"DecodeError": 2}}
+
     def test_the_size_is_that_in_bytes(self) -> None:
         report = self.pushed(error="\N{SNOWMAN}" * 1000, state="failed", details={"note": "x" * 900})
         assert report.error == "\N{SNOWMAN}" * 200

@@ -196,6 +196,17 @@ class TestReports:
         }
         assert failures[stage] == 1
 
+    def test_it_counts_the_reasons_for_quarantine(self, pipeline: Any) -> None:
+        pipeline.write_rows((1, 2), (3, "bad"), (4, "bad"), (5, 6))
+        ingest, preprocess, *_ = pipeline.run(execution__shards=2)
+
+        (reason,) = {bad.error_class for bad in pipeline.quarantine()}
+        assert preprocess.details["quarantined_by"] == {reason: 2}
+        assert "quarantined_by" not in ingest.details
+
+        *_, resumed = pipeline.run(execution__shards=2)[:2]
+        assert (resumed.quarantined, "quarantined_by" in resumed.details) == (2, False)
+
     def test_a_report_that_cannot_be_written_does_not_hide_how_the_stage_ended(
         self, pipeline: Any, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -91,6 +91,14 @@ def test_reports_of_all_stages_add_up(pipeline: Any) -> None:
     assert run.overlapped
 
 
+def test_reasons_for_quarantine_are_counted(pipeline: Any) -> None:
+    pipeline.write_rows((1, 2), (3, "bad"), (4, "bad"))
+    ingest, preprocess, *_ = run_streaming(pipeline.context(execution__shards=2))
+    (reason,) = {bad.error_class for bad in pipeline.quarantine()}
+    assert preprocess.details["quarantined_by"] == {reason: 2}
+    assert "quarantined_by" not in ingest.details
+
+
 def test_how_batches_were_cut_is_in_the_report(pipeline: Any) -> None:
     inference = run_streaming(pipeline.context(execution__batch_size=4))[2]
     assert inference.details["batching"] == {

@@ -1,0 +1,1 @@
+"""The stage timings pages in Airflow's UI."""

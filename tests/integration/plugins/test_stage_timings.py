@@ -1,0 +1,253 @@
+"""The stage timings routes of a real Airflow: their numbers against Airflow's API, and who may read them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from airflow_support import REPOSITORY, wait_until
+from local_airflow import AirflowClient, ApiError, LocalAirflow
+from restricted_access import STRANGER
+
+pytestmark = pytest.mark.integration
+
+PHOTOGRAPHS = REPOSITORY / "examples" / "photographs"
+DAG = "image_classification"
+STAGES = ["ingest", "preprocess", "inference", "postprocess"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _installed() -> None:
+    found = {point.name for point in entry_points(group="airflow.plugins")}
+    assert "aiopt" in found, "The installed metadata is older than pyproject.toml: make install"
+
+
+@pytest.fixture(scope="module")
+def run(airflow: LocalAirflow, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A run over six photographs and one file that is none, in two shards."""
+    folder = tmp_path_factory.mktemp("photographs")
+    for path in PHOTOGRAPHS.glob("*.*g"):
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "broken.jpg").write_bytes(b"not a photograph")
+    airflow.wait_for_dag(DAG)
+    airflow.unpause(DAG)
+    run_id = airflow.trigger(DAG, {"source": str(folder), "shards": 2})
+    assert airflow.wait_for_run(DAG, run_id, timeout=180) == "success"
+    return run_id
+
+
+def run_path(dag_id: str, run_id: str) -> str:
+    return f"/aiopt/api/dags/{dag_id}/runs/{quote(run_id, safe='')}"
+
+
+@pytest.fixture(scope="module")
+def timings(airflow: LocalAirflow, run: str) -> dict[str, Any]:
+    found: dict[str, Any] = airflow.request("GET", run_path(DAG, run))
+    return found
+
+
+def moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def refusal(client: AirflowClient, path: str) -> int | None:
+    with pytest.raises(ApiError) as caught:
+        client.request("GET", path)
+    return caught.value.status
+
+
+class TestNumbers:
+    def test_the_run_is_airflows(self, airflow: LocalAirflow, run: str, timings: dict[str, Any]) -> None:
+        known = airflow.dag_run(DAG, run)
+        assert timings["state"] == known["state"] == "success"
+        assert moment(timings["started_at"]) == moment(known["start_date"])
+        assert moment(timings["ended_at"]) == moment(known["end_date"])
+        assert timings["wall_s"] == pytest.approx(known["duration"], abs=0.001)
+
+    def test_every_record_is_accounted_for(self, timings: dict[str, Any]) -> None:
+        assert (timings["records_in"], timings["results"], timings["quarantined"]) == (7, 6, 1)
+        assert timings["quarantine"] == [{"stage": "preprocess", "error": "DecodeError", "count": 1}]
+        assert (timings["mode"], timings["pipeline"], timings["notes"]) == ("staged", DAG, [])
+
+    def test_the_tasks_are_airflows(self, airflow: LocalAirflow, run: str, timings: dict[str, Any]) -> None:
+        rows = {(row["task_id"], row["map_index"]): row for row in timings["tasks"]}
+        known = airflow.task_instances(DAG, run)
+        assert len(rows) == len(timings["tasks"]) == len(known) == 6
+        for task in known:
+            row = rows[task["task_id"], task["map_index"]]
+            assert (row["state"], row["try_number"]) == (task["state"], task["try_number"])
+            for ours, airflows in {
+                "scheduled_at": "scheduled_when",
+                "queued_at": "queued_when",
+                "started_at": "start_date",
+                "ended_at": "end_date",
+            }.items():
+                assert moment(row[ours]) == moment(task[airflows])
+
+    def test_the_segments_are_those_of_the_reports(
+        self, airflow: LocalAirflow, run: str, timings: dict[str, Any]
+    ) -> None:
+        for row in timings["tasks"]:
+            report = airflow.xcom(DAG, run, row["task_id"], "stage_report", map_index=row["map_index"])
+            assert (row["stage"], row["items"]) == (report["stage"], report["items_out"])
+            parts = {segment["name"]: segment["seconds"] for segment in row["segments"]}
+            assert parts["reading"] == report["wait_input_s"]
+            assert parts["writing"] == report["wait_output_s"]
+            assert parts["model_load"] == report["model_load_s"]
+            assert parts["computing"] == pytest.approx(report["busy_s"] - report["model_load_s"])
+            started, began = moment(row["started_at"]), moment(report["started_at"])
+            assert started is not None
+            assert began is not None
+            assert parts["start_up"] == pytest.approx(max(0, (began - started).total_seconds()))
+
+    def test_the_stages_are_those_of_the_run_report(self, timings: dict[str, Any]) -> None:
+        assert [stage["stage"] for stage in timings["stages"]] == STAGES
+        assert [stage["tasks"] for stage in timings["stages"]] == [1, 2, 2, 1]
+        assert sum(stage["bottleneck"] for stage in timings["stages"]) == 1
+        inference = timings["stages"][2]
+        assert 0 < inference["batch_size"] <= 8
+        assert inference["gpu_utilisation"] is None
+
+    def test_one_mapped_task(self, airflow: LocalAirflow, run: str) -> None:
+        query = "?task_id=inference&map_index=1"
+        found = airflow.request("GET", run_path(DAG, run) + query)
+        assert [(row["task_id"], row["map_index"]) for row in found["tasks"]] == [("inference", 1)]
+
+    def test_csv_has_the_same_numbers(self, airflow: LocalAirflow, run: str, timings: dict[str, Any]) -> None:
+        answer = httpx.get(
+            f"{airflow.url}{run_path(DAG, run)}.csv", headers={"Authorization": f"Bearer {airflow.token()}"}
+        )
+        assert answer.headers["content-disposition"].startswith("attachment; filename=")
+        rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
+        assert [(row["Task"], int(row["Map_index"])) for row in rows] == [
+            (row["task_id"], row["map_index"]) for row in timings["tasks"]
+        ]
+        for row, task in zip(rows, timings["tasks"], strict=True):
+            for segment in task["segments"]:
+                assert float(row[f"{segment['name'].capitalize()}_s"]) == segment["seconds"]
+
+    def test_the_trend_has_the_run(self, airflow: LocalAirflow, run: str, timings: dict[str, Any]) -> None:
+        trend = airflow.request("GET", f"/aiopt/api/dags/{DAG}/trend")
+        (found,) = [item for item in trend["runs"] if item["run_id"] == run]
+        assert found["stages"] == {stage["stage"]: stage["duration_s"] for stage in timings["stages"]}
+        assert found["wall_s"] == timings["wall_s"]
+        assert trend["stages"].keys() == set(STAGES)
+
+    def test_the_pipeline_is_listed(self, airflow: LocalAirflow, run: str) -> None:
+        rows = airflow.request("GET", "/aiopt/api/pipelines")["pipelines"]
+        (row,) = [row for row in rows if row["dag_id"] == DAG]
+        assert row["pipeline"] == DAG
+        assert row["slowest_stage"] in STAGES
+        assert row["trend"][-1] == row["last_run"]["wall_s"]
+
+
+LIVE = """
+from pathlib import Path
+from time import sleep
+
+from airflow.sdk import DAG, task
+
+with DAG("live_timings", schedule=None):
+
+    @task.timed_stage(stage="first")
+    def first():
+        pass
+
+    @task.timed_stage(stage="second")
+    def second(gate):
+        for _ in range(1200):
+            if Path(gate).exists():
+                return
+            sleep(0.05)
+        raise TimeoutError(gate)
+
+    first() >> second({gate!r})
+"""
+
+
+def test_a_run_is_seen_while_it_runs(
+    airflow: LocalAirflow, add_dag: Callable[[str, str], None], tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    add_dag("live_timings", LIVE.format(gate=str(gate)))
+    run_id = airflow.trigger("live_timings")
+    path = run_path("live_timings", run_id)
+
+    def second_runs() -> bool:
+        rows = airflow.request("GET", path)["tasks"]
+        return any(row["task_id"] == "second" and row["state"] == "running" for row in rows)
+
+    try:
+        wait_until(second_runs, "the second task runs", timeout=90)
+        live = airflow.request("GET", path)
+    finally:
+        gate.touch()
+    assert (live["state"], live["ended_at"]) == ("running", None)
+    assert live["wall_s"] > 0
+    assert [stage["stage"] for stage in live["stages"]] == ["first"]
+    running = live["tasks"][-1]
+    assert [part["name"] for part in running["segments"]] == ["scheduled", "queued"]
+    assert "has not ended" in live["notes"][0]
+
+    assert airflow.wait_for_run("live_timings", run_id, timeout=90) == "success"
+    ended = airflow.request("GET", path)
+    assert [stage["stage"] for stage in ended["stages"]] == ["first", "second"]
+
+
+class TestAccess:
+    def test_the_plugin_is_loaded_without_complaint(self, airflow: LocalAirflow) -> None:
+        (plugin,) = [
+            plugin
+            for plugin in airflow.request("GET", "/api/v2/plugins?limit=100")["plugins"]
+            if plugin["name"] == "aiopt"
+        ]
+        assert len(plugin["external_views"]) == 4
+        assert airflow.request("GET", "/api/v2/plugins/importErrors")["import_errors"] == []
+
+    @pytest.mark.parametrize("path", ["/dags/image_classification/trend", "/pipelines", "/dags/d/runs/r"])
+    def test_an_anonymous_caller_gets_401(self, airflow: LocalAirflow, path: str) -> None:
+        answer = httpx.get(f"{airflow.url}/aiopt/api{path}")
+        assert (answer.status_code, answer.json()) == (401, {"detail": "Not authenticated"})
+
+    def test_the_browsers_cookie_is_a_login(self, airflow: LocalAirflow, run: str) -> None:
+        answer = httpx.get(f"{airflow.url}{run_path(DAG, run)}", cookies={"_token": airflow.token()})
+        assert answer.status_code == 200
+
+    @pytest.mark.parametrize("path", [f"/dags/{DAG}/runs/none", "/dags/none/runs/none", "/dags/none/trend"])
+    def test_what_is_unknown_gets_404(self, airflow: LocalAirflow, path: str) -> None:
+        assert refusal(airflow, f"/aiopt/api{path}") == 404
+
+
+@pytest.fixture
+def stranger(start_airflow: Callable[..., LocalAirflow]) -> Iterator[AirflowClient]:
+    """A user who may log in, and whom an auth manager refuses every DAG."""
+    modules = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    airflow = start_airflow(
+        env={
+            "PYTHONPATH": os.pathsep.join(modules),
+            "AIRFLOW__CORE__AUTH_MANAGER": "restricted_access.RestrictedAuthManager",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"admin:admin,{STRANGER}:viewer",
+        }
+    )
+    assert airflow.request("GET", "/aiopt/api/pipelines") == {"pipelines": []}
+    passwords = json.loads((airflow.home / "passwords.json").read_text())
+    client = AirflowClient(airflow.url, STRANGER, passwords[STRANGER])
+    yield client
+    client._http.close()
+
+
+def test_a_user_without_access_to_the_dag_gets_403(stranger: AirflowClient) -> None:
+    for path in (f"/dags/{DAG}/runs/r", f"/dags/{DAG}/runs/r.csv", f"/dags/{DAG}/trend", "/pipelines"):
+        assert refusal(stranger, f"/aiopt/api{path}") == 403
+    # Airflow's own API answers the same user alike.
+    assert refusal(stranger, f"/api/v2/dags/{DAG}/dagRuns") == 403

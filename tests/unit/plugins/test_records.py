@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_provider_aiopt.operators.inference import InferenceOperator
+from airflow_provider_aiopt.operators.ingest import IngestOperator
+from airflow_provider_aiopt.operators.postprocess import PostprocessOperator
+from airflow_provider_aiopt.operators.preprocess import PreprocessOperator
+from airflow_provider_aiopt.plugins import records
+from airflow_provider_aiopt.plugins.answers import FoundReports
+from airflow_provider_aiopt.telemetry.testing import EPOCH, make_stage_report, make_task
+
+
+def xcom(value: Any, key: str = "stage_report") -> Any:
+    return SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=3, key=key, value=value)
+
+
+def found(*rows: Any) -> FoundReports:
+    reports = FoundReports()
+    for row in rows:
+        records._add_reports(reports, row)
+    return reports
+
+
+REPORT = make_stage_report("ingest", task=make_task("elsewhere", 1, 2)).model_dump(mode="json")
+
+
+def test_an_xcom_is_a_report() -> None:
+    (report,) = found(xcom(REPORT)).reports
+    assert (report.stage, report.wall_s) == ("ingest", 1)
+
+
+def test_whose_it_is_says_the_table() -> None:
+    (report,) = found(xcom(REPORT)).reports
+    assert report.task is not None
+    assert report.task.model_dump() == {
+        "dag_id": "d",
+        "run_id": "r",
+        "task_id": "t",
+        "map_index": 3,
+        "try_number": 2,
+    }
+
+
+def test_a_task_of_several_stages_leaves_a_list() -> None:
+    reports = found(xcom([REPORT, REPORT | {"stage": "inference"}], "stage_reports")).reports
+    assert [report.stage for report in reports] == ["ingest", "inference"]
+
+
+def test_an_xcom_may_be_kept_as_text() -> None:
+    assert len(found(xcom(json.dumps(REPORT))).reports) == 1
+
+
+@pytest.mark.parametrize("value", [None, "s3://bucket/xcom", 7, {}, [REPORT], REPORT | {"wall_s": -1}])
+def test_what_is_no_report_is_counted(value: Any) -> None:
+    read = found(xcom(value), xcom(REPORT))
+    assert (len(read.reports), read.unreadable) == (1, 1)
+
+
+def task(**fields: Any) -> Any:
+    defaults = {
+        "task_id": "t",
+        "map_index": -1,
+        "try_number": 1,
+        "scheduled_dttm": EPOCH,
+        "queued_dttm": EPOCH,
+        "start_date": EPOCH,
+        "end_date": None,
+        "state": "running",
+        "operator": "IngestOperator",
+        "hostname": "worker",
+    }
+    return SimpleNamespace(**(defaults | fields))
+
+
+def test_a_task_instance_has_its_operators_stage() -> None:
+    facts = records._task_facts(task())
+    assert (facts.stage, facts.host, facts.started_at, facts.ended_at) == ("ingest", "worker", EPOCH, None)
+
+
+@pytest.mark.parametrize(
+    ("operator", "stage"),
+    [("PipelineOperator", "t"), ("TimedStageOperator", "t"), ("BashOperator", None), (None, None)],
+)
+def test_other_operators(operator: str | None, stage: str | None) -> None:
+    assert records._task_facts(task(operator=operator, hostname=None)).stage == stage
+
+
+@pytest.mark.parametrize(
+    "operator", [IngestOperator, PreprocessOperator, InferenceOperator, PostprocessOperator]
+)
+def test_every_stage_operator_is_known(operator: Any) -> None:
+    assert records._STAGES[operator.__name__] == operator.stage
+
+
+def test_many_values_are_asked_for_in_parts() -> None:
+    assert [len(chunk) for chunk in records._chunks(range(1001))] == [500, 500, 1]
+    assert list(records._chunks([])) == []
