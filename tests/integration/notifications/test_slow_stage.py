@@ -38,8 +38,8 @@ DAG = """
     with DAG(
         "slow_stages",
         schedule=None,
-        on_success_callback=writing({{"resize": 0.2}}, "run"),
-        default_args={{"on_success_callback": writing({{"*": 0.2}}, TASK)}},
+        on_success_callback=writing({{"resize": 2}}, "run"),
+        default_args={{"on_success_callback": writing({{"*": 2}}, TASK)}},
     ):
         @task
         def resize(seconds):
@@ -51,7 +51,7 @@ DAG = """
         def fast():
             pass
 
-        resize.expand(seconds=[0, 0.5]) >> fast()
+        resize.expand(seconds=[0, 3]) >> fast()
 """
 
 
@@ -73,12 +73,12 @@ def test_a_slow_stage_is_told_of_and_the_button_leads_to_its_run(
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["resize1", "run"]
     of_task, of_run = (tmp_path / "resize1").read_text(), (tmp_path / "run").read_text()
-    assert of_task.startswith(f"DAG slow_stages, run {run_id}, task resize[1]:\n- resize took 5")
+    assert of_task.startswith(f"DAG slow_stages, run {run_id}, task resize[1]:\n- resize took 3.")
     assert of_run.startswith(f"DAG slow_stages, run {run_id}:\n- resize took ")
     for text in of_task, of_run:
-        assert "its limit is 200 ms" in text
+        assert "its limit is 2.00 s" in text
         assert text.endswith(f"\nStage timings: {link}")
-    assert "its limit is 200 ms" in airflow.task_logs("slow_stages", run_id, "resize", map_index=1)
+    assert "its limit is 2.00 s" in airflow.task_logs("slow_stages", run_id, "resize", map_index=1)
 
     path = "/api/v2/dags/slow_stages/dagRuns/slow%2Brun%3A1/taskInstances/fast/links"
     assert airflow.request("GET", path)["extra_links"] == {"Stage timings": link}
