@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow_provider_aiopt.decorators.timed_stage import timed_stage
+    from airflow_provider_aiopt.notifications.slow_stage import SlowStageNotifier
     from airflow_provider_aiopt.operators.inference import InferenceOperator
     from airflow_provider_aiopt.operators.ingest import IngestOperator
     from airflow_provider_aiopt.operators.pipeline import PipelineOperator
@@ -34,6 +35,7 @@ __all__ = [
     "PlanOperator",
     "PostprocessOperator",
     "PreprocessOperator",
+    "SlowStageNotifier",
     "TakeUploadsOperator",
     "__version__",
     "load_spec",
@@ -51,6 +53,7 @@ _MODULES = {
     "PlanOperator": "operators.plan",
     "PostprocessOperator": "operators.postprocess",
     "PreprocessOperator": "operators.preprocess",
+    "SlowStageNotifier": "notifications.slow_stage",
     "TakeUploadsOperator": "operators.take_uploads",
     "load_spec": "spec",
     "message_trigger": "triggers.messages",

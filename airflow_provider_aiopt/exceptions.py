@@ -20,7 +20,7 @@
     ├── NotificationError (ValueError)         a queue's message tells of no upload: it becomes a dead letter
     ├── ReportError (ValueError)               a stage or run report is missing or unreadable
     ├── AirflowApiError (RuntimeError)         Airflow's public API refused or did not answer
-    ├── ConfigurationError (ValueError)        an ``[aiopt]`` option or a profile's name is wrong
+    ├── ConfigurationError (ValueError)        an ``[aiopt]`` option, a threshold or a profile's name is wrong
     ├── ModelError
     │   ├── ModelNotFoundError (FileNotFoundError)
     │   ├── ModelIntegrityError (ValueError)   the file's sha256 is not the pinned one
@@ -174,7 +174,7 @@ class AirflowApiError(AioptError, RuntimeError):
 
 
 class ConfigurationError(AioptError, ValueError):
-    """An option of the section ``[aiopt]``, or the name of a profile, is wrong."""
+    """An option of the section ``[aiopt]``, a threshold, or the name of a profile is wrong."""
 
     retryable = False
 

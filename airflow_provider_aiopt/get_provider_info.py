@@ -56,6 +56,12 @@ CONFIG: dict[str, Any] = {
                 "",
                 example='{"scheme": "sqs", "sqs_queue": "https://sqs.eu-central-1.amazonaws.com/1234/uploads"}',
             ),
+            "slow_stage_seconds": _option(
+                "How long a stage may take before ``SlowStageNotifier`` speaks up, where the DAG gives it no "
+                "thresholds: a JSON object of seconds by stage. Empty: no limits.",
+                "",
+                example='{"inference": 5, "*": 60}',
+            ),
             "allowed_callables": _option(
                 "Dotted paths of packages, modules or callables that a pipeline spec may name, with all that "
                 "lies below them, separated by commas. Empty: none. What is listed here runs in the tasks.",
@@ -192,6 +198,8 @@ def get_provider_info() -> dict[str, Any]:
                 "plugin-class": "airflow_provider_aiopt.plugins.plugin.StageTimingsPlugin",
             }
         ],
+        "extra-links": ["airflow_provider_aiopt.links.stage_timings.StageTimingsLink"],
+        "notifications": ["airflow_provider_aiopt.notifications.slow_stage.SlowStageNotifier"],
         "config": CONFIG,
         "cli": ["airflow_provider_aiopt.airflow.cli.get_aiopt_cli_commands"],
     }

@@ -18,8 +18,17 @@ class FakeTaskInstance:
     run_id: str = "run"
     xcoms: dict[str, Any] = field(default_factory=dict)
 
+    others: dict[tuple[str, str], list[Any]] = field(default_factory=dict)
+    """What other tasks of the run have pushed, by task id and key, a value for each map index."""
+
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms[key] = value
+
+    def xcom_pull(self, task_ids: str | Sequence[str], key: str, map_indexes: int | None = None) -> Any:
+        if map_indexes is not None:
+            assert (task_ids, map_indexes) == (self.task_id, self.map_index)
+            return self.xcoms.get(key)
+        return [value for task_id in task_ids for value in self.others.get((task_id, key), [None])]
 
 
 def task_context(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_aiopt.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from airflow_provider_aiopt.telemetry.thresholds import StageLimit
 
 SECTION = "aiopt"
 
@@ -65,19 +68,44 @@ def messages_option() -> dict[str, Any] | None:
 
     :raises ConfigurationError: if it is no JSON object with a scheme
     """
-    value = option("messages").strip()
+    found = _json_object("messages")
+    if found is not None and not isinstance(found.get("scheme"), str):
+        raise ConfigurationError(
+            f"[aiopt] messages must be a JSON object with a scheme; found {option('messages')!r:.200}"
+        )
+    return found
+
+
+def slow_stage_option() -> dict[str, StageLimit]:
+    """Return ``[aiopt] slow_stage_seconds``, the limits by stage; empty where none is set.
+
+    :raises ConfigurationError: if it is no JSON object of limits
+    """
+    from airflow_provider_aiopt.telemetry.thresholds import read_limits
+
+    limits = _json_object("slow_stage_seconds") or {}
+    try:
+        return read_limits(limits)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"[aiopt] slow_stage_seconds: {error}") from error
+
+
+def _json_object(name: str) -> dict[str, Any] | None:
+    """Return an option that holds a JSON object; None where it is empty.
+
+    :raises ConfigurationError: if it holds anything else
+    """
+    value = option(name).strip()
     if not value:
         return None
     try:
         found = json.loads(value)
     except ValueError as error:
         raise ConfigurationError(
-            f"[aiopt] messages must be a JSON object; found {value!r:.200}: {error}"
+            f"[aiopt] {name} must be a JSON object; found {value!r:.200}: {error}"
         ) from error
-    if not isinstance(found, dict) or not isinstance(found.get("scheme"), str):
-        raise ConfigurationError(
-            f"[aiopt] messages must be a JSON object with a scheme; found {value!r:.200}"
-        )
+    if not isinstance(found, dict):
+        raise ConfigurationError(f"[aiopt] {name} must be a JSON object; found {value!r:.200}")
     return found
 
 

@@ -10,6 +10,8 @@ from airflow.providers.standard.decorators.python import _PythonDecoratedOperato
 from airflow.sdk import get_current_context
 from airflow.sdk.bases.decorator import TaskDecorator, task_decorator_factory
 
+from airflow_provider_aiopt.links.stage_timings import StageTimingsLink
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -56,6 +58,7 @@ class TimedStageOperator(_PythonDecoratedOperator):
 
     custom_operator_name = "@task.timed_stage"
     template_fields: Sequence[str] = (*_PythonDecoratedOperator.template_fields, "stage")
+    operator_extra_links = (StageTimingsLink(),)
 
     def __init__(self, *, stage: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)

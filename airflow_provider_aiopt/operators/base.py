@@ -11,6 +11,7 @@ from airflow.sdk import BaseOperator
 from airflow_provider_aiopt.airflow.context import push_report, run_context
 from airflow_provider_aiopt.airflow.failures import no_vain_retries
 from airflow_provider_aiopt.airflow.queueing import send_queue_time
+from airflow_provider_aiopt.links.stage_timings import StageTimingsLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
@@ -33,6 +34,7 @@ class SpecOperator(BaseOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {"spec": "json"}
     ui_color = "#e8f0fe"
     stage: ClassVar[str] = "ingest"  # the one that it begins with
+    operator_extra_links = (StageTimingsLink(),)
 
     def __init__(self, *, spec: SpecLike, workspace: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)

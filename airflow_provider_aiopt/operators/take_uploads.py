@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator
 from airflow_provider_aiopt.airflow.failures import no_vain_retries
 from airflow_provider_aiopt.airflow.queueing import send_queue_time
 from airflow_provider_aiopt.airflow.taking import take_uploads
+from airflow_provider_aiopt.links.stage_timings import StageTimingsLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -38,6 +39,7 @@ class TakeUploadsOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("workspace",)
     ui_color = "#e6f4ea"
+    operator_extra_links = (StageTimingsLink(),)
 
     def __init__(
         self,

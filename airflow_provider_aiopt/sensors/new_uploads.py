@@ -19,6 +19,7 @@ from airflow_provider_aiopt.airflow.uploads import (
     write_manifest,
     write_offered,
 )
+from airflow_provider_aiopt.links.stage_timings import StageTimingsLink
 from airflow_provider_aiopt.triggers.new_uploads import NewUploadTrigger
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class NewUploadSensor(BaseSensorOperator):
     template_fields: Sequence[str] = ("watch", "workspace")
     template_fields_renderers = {"watch": "json"}  # noqa: RUF012 - as Airflow declares it
     ui_color = "#e6f4ea"
+    operator_extra_links = (StageTimingsLink(),)
 
     def __init__(
         self,

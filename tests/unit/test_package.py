@@ -50,7 +50,11 @@ def modules(section: str) -> list[str]:
     return [name for entry in INFO[section] for name in entry["python-modules"]]
 
 
-OPERATOR_MODULES = [*modules("operators"), "airflow_provider_aiopt.decorators.timed_stage"]
+OPERATOR_MODULES = [
+    *modules("operators"),
+    "airflow_provider_aiopt.decorators.timed_stage",
+    "airflow_provider_aiopt.notifications.slow_stage",
+]
 
 
 # Forks a process that has what every DAG file imports, for each module: starting anew takes seconds.
@@ -132,7 +136,12 @@ class TestProviderInfo:
 
     @pytest.mark.parametrize(
         "path",
-        [*(item["class-name"] for item in INFO["task-decorators"]), *INFO["cli"]],
+        [
+            *(item["class-name"] for item in INFO["task-decorators"]),
+            *INFO["cli"],
+            *INFO["extra-links"],
+            *INFO["notifications"],
+        ],
     )
     def test_what_it_names_can_be_imported(self, path: str) -> None:
         module, _, name = path.rpartition(".")

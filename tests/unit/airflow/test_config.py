@@ -10,9 +10,11 @@ from airflow_provider_aiopt.airflow.config import (
     hardware_interval_s,
     int_option,
     option,
+    slow_stage_option,
 )
 from airflow_provider_aiopt.exceptions import ConfigurationError
 from airflow_provider_aiopt.get_provider_info import CONFIG
+from airflow_provider_aiopt.telemetry.thresholds import StageLimit
 
 OPTIONS = CONFIG["aiopt"]["options"]
 
@@ -71,3 +73,32 @@ def test_what_is_no_hardware_interval(monkeypatch: pytest.MonkeyPatch, value: st
     monkeypatch.setenv("AIRFLOW__AIOPT__HARDWARE_INTERVAL", value)
     with pytest.raises(ConfigurationError, match=rf"\[aiopt\] hardware_interval is '{value}': {message}"):
         hardware_interval_s()
+
+
+class TestSlowStages:
+    OPTION = "AIRFLOW__AIOPT__SLOW_STAGE_SECONDS"
+
+    def test_none_by_default(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv(self.OPTION, raising=False)
+        assert slow_stage_option() == {}
+
+    def test_limits_by_stage(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(self.OPTION, '{"inference": 5, "*": {"seconds_per_item": 0.1}}')
+        assert slow_stage_option() == {"inference": StageLimit(5), "*": StageLimit(None, 0.1)}
+
+    @pytest.mark.parametrize(
+        ("value", "problem"),
+        [
+            ("inference=5", "must be a JSON object; found 'inference=5': Expecting value"),
+            ("5", "must be a JSON object; found '5'"),
+            ('{"inference": -1}', "the threshold of stage 'inference' is -1"),
+        ],
+    )
+    def test_what_is_wrong_names_the_option(
+        self, value: str, problem: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(self.OPTION, value)
+        with pytest.raises(
+            ConfigurationError, match=rf"(?i)\[aiopt\] slow_stage_seconds:? {re.escape(problem)}"
+        ):
+            slow_stage_option()
