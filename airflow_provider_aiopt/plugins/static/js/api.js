@@ -5,8 +5,9 @@ const PAGES = "/aiopt/static/";
 /** Airflow's base path, without a slash at its end: the pages work behind any prefix. */
 export const BASE = location.pathname.slice(0, Math.max(0, location.pathname.lastIndexOf(PAGES)));
 
+// Airflow 3.1 puts ids into the address as they are, and a run's id has a "+", which would read as a space.
 /** @type {URLSearchParams} */
-export const QUERY = new URLSearchParams(location.search);
+export const QUERY = new URLSearchParams(location.search.replaceAll("+", "%2B"));
 
 const MEANINGS = {
   401: "You are not logged in. Log in to Airflow and reload this page.",
