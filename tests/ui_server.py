@@ -67,7 +67,11 @@ class Site:
         if path.startswith("/aiopt/static/"):
             file = STATIC / path.removeprefix("/aiopt/static/")
             if file.is_file():
-                return 200, mimetypes.guess_type(file.name)[0] or "application/octet-stream", file.read_bytes()
+                return (
+                    200,
+                    mimetypes.guess_type(file.name)[0] or "application/octet-stream",
+                    file.read_bytes(),
+                )
         if path.startswith("/dags/"):
             return 200, "text/html", b"<!doctype html><title>Airflow</title>"
         status, body = self._answers.get(path.removeprefix("/aiopt/api"), (404, {"detail": "no such thing"}))

@@ -23,7 +23,9 @@ CONTRAST = 4.5  # WCAG AA
 def test_percentiles_and_regressions(watched):
     page = watched.open(DAG)
     assert cells(page, "stages-table")[2] == ["inference ▲ regressed", "15 s", "16.2 s", "27.5 s", "+83 %"]
-    assert [row[0] for row in cells(page, "stages-table") if "regressed" in row[0]] == ["inference ▲ regressed"]
+    assert [row[0] for row in cells(page, "stages-table") if "regressed" in row[0]] == [
+        "inference ▲ regressed"
+    ]
     assert page.locator("#regressions").inner_text() == "Slower than usual in the last run: inference."
     assert len(cells(page, "runs-table")) == len(TREND["runs"])
     assert cells(page, "runs-table")[0][0] == TREND["runs"][-1]["run_id"]
@@ -39,15 +41,35 @@ def test_the_last_two_runs_are_compared_at_first_then_those_chosen(watched):
 
 
 def test_a_dag_that_never_ran_says_so(watched, site: Site):
-    site.answer("/dags/image_classification/trend", {"dag_id": "image_classification", "runs": [], "stages": {}})
+    site.answer(
+        "/dags/image_classification/trend", {"dag_id": "image_classification", "runs": [], "stages": {}}
+    )
     expect(watched.open(DAG).locator("#empty")).to_have_text("No stage has reported yet.")
 
 
 def test_all_pipelines(watched):
     page = watched.open("overview.html")
     assert cells(page, "pipelines-table") == [
-        ["image_classification", "photos", "2026-06-15 10:00:00 UTC", "success", "31.4 s", "inference", "", "Open"],
-        ["text_embedding", "reviews", "2026-06-15 10:00:00 UTC", "running", "1 h 10 min", "preprocess", "", "Open"],
+        [
+            "image_classification",
+            "photos",
+            "2026-06-15 10:00:00 UTC",
+            "success",
+            "31.4 s",
+            "inference",
+            "",
+            "Open",
+        ],
+        [
+            "text_embedding",
+            "reviews",
+            "2026-06-15 10:00:00 UTC",
+            "running",
+            "1 h 10 min",
+            "preprocess",
+            "",
+            "Open",
+        ],
         ["new", "new", "no run yet", "–", "–", "–", "–", "Open"],
     ]
     expect(page.locator(".sparkline canvas")).to_have_count(2)
@@ -82,7 +104,10 @@ def test_no_pipeline_says_so(watched, site: Site):
 
 def test_markup_in_names_stays_text(watched, site: Site):
     evil = "<img src=x onerror=window.hit=1>"
-    site.answer("/pipelines", {"pipelines": [ui_answers.pipelines()["pipelines"][0] | {"dag_id": evil, "pipeline": evil}]})
+    site.answer(
+        "/pipelines",
+        {"pipelines": [ui_answers.pipelines()["pipelines"][0] | {"dag_id": evil, "pipeline": evil}]},
+    )
     page = watched.open("overview.html")
     assert cells(page, "pipelines-table")[0][:2] == [evil, evil]
     assert page.locator("main img").count() == 0
