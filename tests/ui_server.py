@@ -31,7 +31,8 @@ sandbox="allow-scripts allow-same-origin allow-forms allow-downloads" src="{page
 def cells(page: Any, table: str) -> list[list[str]]:
     """Return the texts in the body of a page's table, row by row."""
     rows: list[list[str]] = page.evaluate(
-        "id => [...document.getElementById(id).tBodies[0].rows].map(r => [...r.cells].map(c => c.textContent))",
+        "id => [...document.getElementById(id).tBodies[0].rows]"
+        ".map(r => [...r.cells].map(c => c.textContent))",
         table,
     )
     return rows

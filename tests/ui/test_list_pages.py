@@ -128,7 +128,8 @@ def test_text_has_contrast_in_both_themes(watched, address: str):
     low = page.evaluate(
         """least => {
         const rgb = text => text.match(/[\\d.]+/g).slice(0, 3).map(Number);
-        const light = parts => parts.map(p => p / 255).map(p => p <= 0.04045 ? p / 12.92 : ((p + 0.055) / 1.055) ** 2.4)
+        const light = parts => parts.map(p => p / 255)
+            .map(p => p <= 0.04045 ? p / 12.92 : ((p + 0.055) / 1.055) ** 2.4)
             .reduce((sum, p, i) => sum + p * [0.2126, 0.7152, 0.0722][i], 0);
         const ground = node => {
             for (let at = node; at; at = at.parentElement) {
@@ -139,7 +140,8 @@ def test_text_has_contrast_in_both_themes(watched, address: str):
         };
         return [...document.querySelectorAll('body *')].filter(n => n.checkVisibility() &&
             [...n.childNodes].some(c => c.nodeType === 3 && c.data.trim())).map(n => {
-            const [a, b] = [getComputedStyle(n).color, ground(n)].map(c => light(rgb(c))).sort((x, y) => y - x);
+            const [a, b] = [getComputedStyle(n).color, ground(n)]
+                .map(c => light(rgb(c))).sort((x, y) => y - x);
             return [n.textContent, (a + 0.05) / (b + 0.05)];
         }).filter(([, ratio]) => ratio < least);
     }""",
@@ -159,7 +161,8 @@ def test_dark_is_followed_from_what_airflow_stored(watched, address: str):
 def test_the_keyboard_reaches_everything_and_charts_have_words(watched, address: str):
     page = watched.open(address)
     reachable = page.evaluate(
-        "[...document.querySelectorAll('a[href], select, input, summary, .scroll')].filter(n => n.checkVisibility()).length"
+        "[...document.querySelectorAll('a[href], select, input, summary, .scroll')]"
+        ".filter(n => n.checkVisibility()).length"
     )
     reached = set()
     for _ in range(reachable + 2):

@@ -85,7 +85,8 @@ def test_one_task_of_the_run_is_highlighted(watched, site: Site):
     page = watched.open(ADDRESS + "&task_id=inference&map_index=0")
     assert page.locator("h1").inner_text() == "inference [0] in image_classification"
     opacity = page.evaluate(
-        "echarts.getInstanceByDom(document.getElementById('stages')).getOption().series[0].data.map(d => d.itemStyle.opacity)"
+        "echarts.getInstanceByDom(document.getElementById('stages'))"
+        ".getOption().series[0].data.map(d => d.itemStyle.opacity)"
     )
     assert opacity == [0.35, 0.35, 1, 0.35]
     assert any("task_id=inference&map_index=0" in asked for asked in site.asked)
@@ -147,7 +148,10 @@ def test_markup_in_names_stays_text(watched, site: Site):
     quarantine = [{"stage": evil, "error": evil, "count": 1}]
     advice = [{"title": evil, "text": evil}]
     site.answer(
-        ROUTE, RUN | {"stages": stages, "tasks": tasks, "quarantine": quarantine, "advice": advice, "notes": [evil], "pipeline": evil}
+        ROUTE,
+        RUN
+        | {"stages": stages, "tasks": tasks, "quarantine": quarantine, "advice": advice}
+        | {"notes": [evil], "pipeline": evil},
     )  # fmt: skip
     page = watched.open(ADDRESS)
     for chart in ("stages", "timeline"):
