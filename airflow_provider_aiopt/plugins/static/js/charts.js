@@ -1,6 +1,7 @@
 /** ECharts in the page's colours and type, with text for those who do not see them. */
 
 import { el } from "./dom.js";
+import { mark } from "./format.js";
 
 /** What a task's time is split into, in order, with colours that a colour-blind reader can tell apart. */
 export const SEGMENTS = [
@@ -49,13 +50,16 @@ export function chart(node) {
 
 /** Draw *option* over the defaults.
  *  @param {any} made what {@link chart} returned
- *  @param {string} description what the chart shows, read out by screen readers
+ *  @param {string} description what the chart shows, read out by screen readers; empty where a text around it
+ *    says so
  *  @param {any} option
  *  @param {string[]} [replace] components that may have become fewer */
 export function draw(made, description, option, replace = ["series"]) {
   const colour = colours();
-  made.getDom().setAttribute("role", "img");
-  made.getDom().setAttribute("aria-label", description);
+  if (description) {
+    made.getDom().setAttribute("role", "img");
+    made.getDom().setAttribute("aria-label", description);
+  }
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   made.setOption(
     {
@@ -91,6 +95,31 @@ export function axis(format, more = {}) {
     axisLabel: { color: colour.muted, hideOverlap: true, formatter: format, ...more.axisLabel },
   };
 }
+
+const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400];
+
+/** The distance of marks that people count in: seconds, minutes, hours.
+ *  @param {number} least */
+function timeStep(least) {
+  if (least <= 1) return 10 ** Math.ceil(Math.log10(Math.max(least, 1e-6)));
+  return TIME_STEPS.find((step) => step >= least) ?? Math.ceil(least / 86_400) * 86_400;
+}
+
+/** An axis of seconds.
+ *  @param {number} from where what is seen begins
+ *  @param {number} to where it ends
+ *  @param {boolean} narrow whether only few marks have room
+ *  @param {any} [more] */
+export function timeAxis(from, to, narrow, more = {}) {
+  const step = timeStep((to - from) / (narrow ? 3 : 6));
+  const min = Math.floor(from / step) * step;
+  const max = Math.max(Math.ceil(to / step) * step, min + step);
+  return axis((value) => mark(value), { type: "value", min, max, interval: step, ...more });
+}
+
+/** @param {(number|null|undefined)[]} values
+ *  @returns {number} the largest, 0 where there is none */
+export const largest = (values) => values.reduce((most, value) => Math.max(most, value ?? 0), 0);
 
 /** A tooltip as nodes: names in it stay text.
  *  @param {string} title

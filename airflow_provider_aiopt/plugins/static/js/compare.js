@@ -1,7 +1,7 @@
 /** Two runs of a DAG side by side. */
 
-import { axis, chart, colours, draw, legend, short, tip } from "./charts.js";
-import { byId, el, fillTable, show } from "./dom.js";
+import { axis, chart, colours, draw, largest, legend, short, timeAxis, tip } from "./charts.js";
+import { byId, fillChoice, fillTable, show } from "./dom.js";
 import { change, seconds, shortTime } from "./format.js";
 
 /** The section in which the reader picks two runs. */
@@ -19,17 +19,10 @@ export class Comparison {
     this.runs = runs;
     show(byId("compare-section"), runs.length > 1);
     if (runs.length < 2) return;
-    this.fill(this.first, runs[runs.length - 2].run_id);
-    this.fill(this.second, runs[runs.length - 1].run_id);
+    const entries = [...runs].reverse().map((run) => /** @type {[string, string]} */ ([run.run_id, `${shortTime(run.started_at)}  ${run.run_id}`]));
+    fillChoice(this.first, entries, runs[runs.length - 2].run_id);
+    fillChoice(this.second, entries, runs[runs.length - 1].run_id);
     this.render();
-  }
-
-  /** What the reader chose stays chosen while the list grows. */
-  fill(choice, preset) {
-    const chosen = choice.value || preset;
-    const options = [...this.runs].reverse().map((run) => el("option", { value: run.run_id }, `${shortTime(run.started_at)}  ${run.run_id}`));
-    choice.replaceChildren(...options);
-    choice.value = this.runs.some((run) => run.run_id === chosen) ? chosen : preset;
   }
 
   render() {
@@ -58,7 +51,7 @@ export class Comparison {
     draw(this.chart, `Two runs compared: ${rows.map(([stage, a, b]) => `${stage} ${seconds(a)} and ${seconds(b)}`).join(", ")}.`, {
       grid: { left: narrow ? 104 : 150, right: 80, top: 4, bottom: 28 },
       tooltip: { trigger: "axis", axisPointer: { type: "shadow" }, formatter: (points) => tip(rows[points[0].dataIndex][0], points.map((point) => [point.seriesName, seconds(point.value), point.color])) },
-      xAxis: axis((value) => seconds(value), { type: "value", splitNumber: narrow ? 2 : 5 }),
+      xAxis: timeAxis(0, largest(rows.flatMap((row) => [row[1], row[2]])), narrow),
       yAxis: axis((value) => short(value, narrow ? 14 : 22), { type: "category", inverse: true, data: rows.map((row) => row[0]), axisLabel: { color: colour.text, interval: 0, hideOverlap: false } }),
       series: [bars("First run", 1, first), bars("Second run", 2, second)],
     });

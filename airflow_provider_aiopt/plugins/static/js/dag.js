@@ -1,7 +1,7 @@
 /** The page of one DAG: how its runs went lately, and two of them side by side. */
 
 import { QUERY, airflowUrl, apiUrl, getJson, pageUrl } from "./api.js";
-import { axis, chart, colours, draw, legend, tip } from "./charts.js";
+import { axis, chart, colours, draw, largest, legend, timeAxis, tip } from "./charts.js";
 import { Comparison } from "./compare.js";
 import { airflowLink, badge, byId, el, fillTable, followTopLinks, link, say, show } from "./dom.js";
 import { change, count, seconds, shortTime, time } from "./format.js";
@@ -75,7 +75,7 @@ function drawTrend(names) {
     grid: { left: 68, right: 24, top: 14, bottom: 34 },
     tooltip: { trigger: "axis", formatter: (points) => runTip(points) },
     xAxis: axis((value) => shortTime(trend.runs[Number(value)]?.started_at), { type: "category", data: trend.runs.map((_, index) => String(index)) }),
-    yAxis: axis((value) => seconds(value), { type: "value", min: 0 }),
+    yAxis: timeAxis(0, largest(trend.runs.flatMap((run) => Object.values(run.stages))), false),
     series: names.map((name, index) => ({
       id: name, name, type: "line", symbol: symbols[index % symbols.length], symbolSize: 7, connectNulls: true,
       lineStyle: { width: 2, color: of(index) }, itemStyle: { color: of(index) },

@@ -54,12 +54,33 @@ export function fillTable(table, columns, rows) {
   }
   const body = table.tBodies[0];
   const made = rows.map((row) => tableRow(columns, row));
+  const focused = body.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
   made.forEach((row, index) => {
     const old = body.rows[index];
     if (!old) body.append(row);
-    else if (!old.isEqualNode(row) && !old.contains(document.activeElement)) old.replaceWith(row);
+    else if (!old.isEqualNode(row)) old.replaceWith(row);
   });
   while (body.rows.length > made.length) body.lastElementChild.remove();
+  if (focused && !body.contains(document.activeElement)) refocus(body, focused);
+}
+
+/** The link that had the focus may be another row's by now. */
+function refocus(body, href) {
+  const same = [...body.querySelectorAll("a")].find((item) => item.getAttribute("href") === href);
+  same?.focus({ preventScroll: true });
+}
+
+/** Offer *entries* in a list; what was chosen stays chosen, and an open list whose entries stay is left alone.
+ *  @param {HTMLSelectElement} choice
+ *  @param {[string, string][]} entries value and text
+ *  @param {string} preset chosen at first, and where what was chosen is gone */
+export function fillChoice(choice, entries, preset) {
+  const offered = JSON.stringify(entries);
+  if (choice.dataset.offered === offered) return;
+  const chosen = choice.dataset.offered ? choice.value : preset;
+  choice.dataset.offered = offered;
+  choice.replaceChildren(...entries.map(([value, text]) => el("option", { value }, text)));
+  choice.value = entries.some(([value]) => value === chosen) ? chosen : preset;
 }
 
 function tableRow(columns, row) {

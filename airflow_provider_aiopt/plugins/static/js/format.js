@@ -33,6 +33,13 @@ function minutes(sign, whole) {
   return `${sign}${digits(Math.floor(whole / 3600), 0)} h ${pad(Math.floor((whole % 3600) / 60))} min`;
 }
 
+/** Seconds at a mark of an axis: "2 min" rather than "2 min 00 s".
+ *  @param {number} value */
+export function mark(value) {
+  if (value < 60 || value % 60) return seconds(Number(value.toPrecision(6)));
+  return value % 3600 ? (value < 3600 ? `${digits(value / 60, 0)} min` : seconds(value)) : `${digits(value / 3600, 0)} h`;
+}
+
 /** @param {number|null|undefined} value bytes */
 export function bytes(value) {
   if (absent(value)) return NONE;

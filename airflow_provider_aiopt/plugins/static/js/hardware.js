@@ -1,7 +1,7 @@
 /** CPU, GPU and memory of one task over time. */
 
 import { axis, chart, colours, draw, legend, tip } from "./charts.js";
-import { byId, el, show } from "./dom.js";
+import { byId, fillChoice, show } from "./dom.js";
 import { bytes, percent, seconds } from "./format.js";
 import { taskName } from "./timeline_rows.js";
 
@@ -18,11 +18,8 @@ export class Hardware {
   update(samples) {
     this.samples = samples;
     show(byId("hardware-section"), samples.length > 0);
-    const chosen = this.choice.value;
-    if (this.choice.options.length !== samples.length) {
-      this.choice.replaceChildren(...samples.map((item, index) => el("option", { value: String(index) }, `${item.stage}: ${taskName(item)}`)));
-      if (Number(chosen) < samples.length && chosen !== "") this.choice.value = chosen;
-    }
+    const entries = samples.map((item, index) => /** @type {[string, string]} */ ([String(index), `${item.stage}: ${taskName(item)}`]));
+    fillChoice(this.choice, entries, "0");
     this.render();
   }
 
@@ -62,10 +59,17 @@ function option(item, lines) {
     xAxis: [axis(() => "", { ...common, gridIndex: 0 }), axis((value) => seconds(value), { ...common, gridIndex: 1 })],
     yAxis: [
       axis((value) => percent(value), { type: "value", gridIndex: 0, min: 0, max: (range) => Math.max(1, range.max), splitNumber: 2 }),
-      axis((value) => bytes(value), { type: "value", gridIndex: 1, min: 0, splitNumber: 2 }),
+      axis((value) => bytes(value), { type: "value", gridIndex: 1, min: 0, ...memoryMarks(item) }),
     ],
     series: [...lines.map(([name, values, colour]) => line(name, values, colour, 0)), line("Memory", item.memory_bytes, colours().series[2], 1)],
   };
+}
+
+/** Marks at round numbers of bytes, which are powers of two. */
+function memoryMarks(item) {
+  const largest = Math.max(most(item.memory_bytes), 1);
+  const step = 2 ** Math.ceil(Math.log2(largest / 3));
+  return { interval: step, max: Math.ceil(largest / step) * step };
 }
 
 function sampleTip(points) {

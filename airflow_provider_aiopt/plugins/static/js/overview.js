@@ -52,7 +52,7 @@ function drawSparkline(place) {
   draw(chart(inside), "", {
     grid: { left: 2, right: 5, top: 4, bottom: 4 },
     tooltip: { show: false },
-    xAxis: { type: "category", show: false, data: trend.map((_, index) => index) },
+    xAxis: { type: "category", show: false, boundaryGap: false, data: trend.map((_, index) => index) },
     yAxis: { type: "value", show: false, min: 0 },
     series: [{
       id: "trend", type: "line", silent: true, showSymbol: false, lineStyle: { width: 2, color: colour.series[0] },

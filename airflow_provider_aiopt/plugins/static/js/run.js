@@ -61,8 +61,8 @@ function facts() {
     ["Quarantined", count(run.quarantined)],
     ["Pipeline", run.pipeline ?? "–"],
     ["Mode", run.mode ?? "–"],
-    ["Started", time(run.started_at)],
   ];
+  byId("started").textContent = run.started_at ? `started ${time(run.started_at)}` : "not started";
   byId("facts").replaceChildren(
     ...entries.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))),
   );

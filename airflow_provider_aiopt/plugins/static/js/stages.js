@@ -1,6 +1,6 @@
 /** How long each stage took: bars, a sentence and a table. */
 
-import { axis, chart, colours, draw, short, tip } from "./charts.js";
+import { axis, chart, colours, draw, largest, short, timeAxis, tip } from "./charts.js";
 import { byId, el, fillTable } from "./dom.js";
 import { bytes, count, percent, rate, seconds } from "./format.js";
 
@@ -15,8 +15,8 @@ const COLUMNS = [
   { title: "Batch size", cell: (stage) => count(stage.batch_size) },
   { title: "Read", cell: (stage) => bytes(stage.bytes_in) },
   { title: "Written", cell: (stage) => bytes(stage.bytes_out) },
-  { title: "Scheduled (most)", cell: (stage) => seconds(stage.scheduled_s) },
-  { title: "Queued (most)", cell: (stage) => seconds(stage.queued_s) },
+  { title: "Longest scheduled", cell: (stage) => seconds(stage.scheduled_s) },
+  { title: "Longest queued", cell: (stage) => seconds(stage.queued_s) },
   { title: "Model load", cell: (stage) => seconds(stage.model_load_s) },
   { title: "Computing", cell: (stage) => seconds(stage.busy_s - stage.model_load_s) },
   { title: "Waiting for input", cell: (stage) => seconds(stage.wait_input_s) },
@@ -74,7 +74,7 @@ function option(stages, length, highlighted, narrow) {
   return {
     grid: { left: narrow ? 104 : 150, right: narrow ? 104 : 190, top: 4, bottom: 28 },
     tooltip: { trigger: "item", formatter: (point) => stageTip(stages[point.dataIndex]) },
-    xAxis: axis((value) => seconds(value), { type: "value", splitNumber: narrow ? 2 : 5 }),
+    xAxis: timeAxis(0, largest(stages.map(length)), narrow),
     yAxis: axis((value) => short(value, narrow ? 14 : 22), {
       type: "category", inverse: true, data: stages.map((stage) => stage.stage),
       axisLabel: { color: colour.text, fontSize: 13, interval: 0, hideOverlap: false },

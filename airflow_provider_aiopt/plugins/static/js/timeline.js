@@ -1,6 +1,6 @@
 /** The run's timeline: one bar per task, split into what its time went to. */
 
-import { SEGMENTS, axis, chart, colours, draw, legend, short, tip } from "./charts.js";
+import { SEGMENTS, axis, chart, colours, draw, largest, legend, short, timeAxis, tip } from "./charts.js";
 import { byId, fillTable, show } from "./dom.js";
 import { count, seconds } from "./format.js";
 import { areMany, manyNote, percentileRows, rows, taskName } from "./timeline_rows.js";
@@ -19,6 +19,10 @@ export class Timeline {
     this.table = /** @type {HTMLDetailsElement} */ (byId("timeline-details"));
     /** @type {Row[]} */
     this.all = [];
+    /** @type {Row[]} */
+    this.shown = [];
+    this.first = 0;
+    this.last = MOST_ROWS - 1;
     this.choice.addEventListener("change", () => this.render());
     this.table.addEventListener("toggle", () => this.fill());
   }
@@ -39,23 +43,61 @@ export class Timeline {
     byId("timeline-note").textContent = grouped ? manyNote(this.all) : "";
     const shown = grouped ? percentileRows(this.all) : this.all;
     legend(byId("timeline-legend"), SEGMENTS.map(({ name, title }) => [title, colours().segment(name)]));
-    this.draw(shown);
+    this.draw(shown, grouped ? "since the task was scheduled" : "since the first task was scheduled");
   }
 
-  /** @param {Row[]} shown */
-  draw(shown) {
+  /** @param {Row[]} shown
+   *  @param {string} axisName */
+  draw(shown, axisName) {
     const visible = Math.min(shown.length, MOST_ROWS);
     this.node.style.height = `${visible * ROW_PX + 60}px`;
-    this.chart ??= chart(this.node);
+    if (!this.chart) {
+      this.chart = chart(this.node);
+      this.chart.on("datazoom", () => this.follow());
+    }
     this.chart.resize();
-    const zoomed = shown.length > MOST_ROWS;
+    this.shown = shown;
     const slowest = shown.reduce((most, row) => (row.total > most.total ? row : most));
     draw(
       this.chart,
       `Timeline of ${shown.length} tasks. The longest is ${slowest.label} with ${seconds(slowest.total)}. The table below has all numbers.`,
-      option(shown, zoomed, this.node.clientWidth < NARROW_PX),
+      this.option(axisName, this.node.clientWidth < NARROW_PX),
       ["series", "dataZoom"],
     );
+  }
+
+  /** The axis shows the time of the rows in view: a long run would shrink each bar to a line. */
+  follow() {
+    const { startValue, endValue } = this.chart.getOption().dataZoom[0];
+    [this.first, this.last] = [startValue, endValue];
+    this.chart.setOption({ xAxis: timeOf(this.inView(), this.node.clientWidth < NARROW_PX) });
+  }
+
+  /** @returns {Row[]} */
+  inView() {
+    return this.shown.length > MOST_ROWS ? this.shown.slice(this.first, this.last + 1) : this.shown;
+  }
+
+  /** @param {string} axisName
+   *  @param {boolean} narrow */
+  option(axisName, narrow) {
+    const { shown } = this;
+    const colour = colours();
+    const zoomed = shown.length > MOST_ROWS;
+    const labelPx = narrow ? 110 : 190;
+    return {
+      grid: { left: labelPx + 10, right: zoomed ? 40 : 24, top: 8, bottom: 40 },
+      tooltip: { trigger: "axis", axisPointer: { type: "shadow" }, formatter: (points) => rowTip(shown[points[0].dataIndex]) },
+      xAxis: timeOf(this.inView(), narrow, { name: axisName, nameLocation: "middle", nameGap: 26 }),
+      yAxis: axis((value) => short(value, narrow ? 17 : 30), {
+        type: "category",
+        inverse: true,
+        data: shown.map((row) => row.label),
+        axisLabel: { width: labelPx, overflow: "truncate", interval: 0, hideOverlap: false, color: colour.text },
+      }),
+      dataZoom: zoomed ? windows(colour, this.first, this.last) : [],
+      series: [offset(shown), ...SEGMENTS.map((segment) => bars(segment, shown, colour))],
+    };
   }
 
   /** The table has a row per task: it is made when somebody opens it. */
@@ -77,31 +119,21 @@ export class Timeline {
   }
 }
 
-/** @param {Row[]} shown
- *  @param {boolean} zoomed whether only a window of the rows is seen at a time
- *  @param {boolean} narrow */
-function option(shown, zoomed, narrow) {
-  const colour = colours();
-  const labelPx = narrow ? 110 : 190;
-  return {
-    grid: { left: labelPx + 10, right: zoomed ? 40 : 24, top: 8, bottom: 40 },
-    tooltip: { trigger: "axis", axisPointer: { type: "shadow" }, formatter: (points) => rowTip(shown[points[0].dataIndex]) },
-    xAxis: axis((value) => seconds(value), { type: "value", name: "since the first task was scheduled", nameLocation: "middle", nameGap: 26 }),
-    yAxis: axis((value) => short(value, narrow ? 17 : 30), {
-      type: "category",
-      inverse: true,
-      data: shown.map((row) => row.label),
-      axisLabel: { width: labelPx, overflow: "truncate", interval: 0, hideOverlap: false, color: colour.text },
-    }),
-    dataZoom: zoomed ? windows(colour) : [],
-    series: [offset(shown), ...SEGMENTS.map((segment) => bars(segment, shown, colour))],
-  };
+/** @param {Row[]} inView
+ *  @param {boolean} narrow
+ *  @param {any} [more] */
+function timeOf(inView, narrow, more) {
+  const from = inView.reduce((least, row) => Math.min(least, row.begin), Infinity);
+  return timeAxis(from, largest(inView.map((row) => row.begin + row.total)), narrow, more);
 }
 
-function windows(colour) {
-  const common = { yAxisIndex: 0, startValue: 0, endValue: MOST_ROWS - 1, zoomLock: false };
+/** @param {import("./charts.js").Colours} colour
+ *  @param {number} startValue first row in view
+ *  @param {number} endValue last one */
+function windows(colour, startValue, endValue) {
+  const common = { yAxisIndex: 0, startValue, endValue };
   return [
-    { type: "slider", right: 8, width: 16, showDetail: false, brushSelect: false, fillerColor: `${colour.accent}55`, borderColor: colour.line, ...common },
+    { type: "slider", right: 8, width: 16, showDetail: false, showDataShadow: false, brushSelect: false, fillerColor: `${colour.accent}55`, borderColor: colour.line, ...common },
     { type: "inside", zoomOnMouseWheel: "ctrl", moveOnMouseWheel: "shift", moveOnMouseMove: true, ...common },
   ];
 }

@@ -49,7 +49,9 @@ export function percentileRows(all) {
     ofStage.push(row);
     stages.set(row.task.stage, ofStage);
   }
-  return [...stages].flatMap(([stage, ofStage]) => (ofStage.length > MANY ? ranked(stage, ofStage) : ofStage));
+  const picked = [...stages].flatMap(([stage, ofStage]) => (ofStage.length > MANY ? ranked(stage, ofStage) : ofStage));
+  // All from zero: a long run would shrink each of them to a line.
+  return picked.map((row) => ({ ...row, begin: 0 }));
 }
 
 function ranked(stage, ofStage) {

@@ -1,0 +1,89 @@
+"""A real Chromium on the pages, with nothing but the loopback server to talk to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import ui_answers
+from components import requires, requires_program
+from ui_server import Site, serve
+
+requires("playwright", "pip install playwright")
+
+from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+ARGUMENTS += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
+
+
+class Watched:
+    """A page of the browser, and what must not happen on it.
+
+    :param page: Playwright's page
+    :param site: the server
+    :param errors: messages of the console and uncaught exceptions
+    :param foreign: requests to other hosts
+    """
+
+    def __init__(self, page: Page, site: Site) -> None:
+        self.page = page
+        self.site = site
+        self.errors: list[str] = []
+        self.foreign: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        page.on("request", lambda request: self._check(request.url))
+
+    def _check(self, url: str) -> None:
+        if not url.startswith((self.site.url.split("/prefix")[0] + "/prefix/", "data:", "blob:")):
+            self.foreign.append(url)
+
+    def open(self, page: str) -> Page:
+        """Open one of the pages, and return once it shows something."""
+        self.page.goto(self.site.url + page)
+        self.page.wait_for_selector("#content:not([hidden]), #empty:not([hidden]), #message:not([hidden])")
+        return self.page
+
+    def overflow(self) -> int:
+        """Return by how many pixels the page is wider than the window."""
+        return int(
+            self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        )
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = requires_program("chromium", "apt-get install chromium")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Site]:
+    with serve() as site:
+        yield site
+
+
+@pytest.fixture
+def site(server: Site) -> Site:
+    server.asked.clear()
+    run = ui_answers.run()
+    server.answer(f"/dags/{run['dag_id']}/runs/{run['run_id']}", run)
+    server.answer(f"/dags/{run['dag_id']}/trend", ui_answers.trend())
+    server.answer("/pipelines", ui_answers.pipelines())
+    return server
+
+
+@pytest.fixture(params=["light"])
+def watched(browser: Browser, site: Site, request: pytest.FixtureRequest) -> Iterator[Watched]:
+    """A page of 1,280 px whose console stays empty and which asks no other host."""
+    context = browser.new_context(color_scheme=request.param, viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(30_000)
+    watching = Watched(context.new_page(), site)
+    yield watching
+    context.close()
+    assert watching.foreign == []
+    assert [error for error in watching.errors if "Failed to load resource" not in error] == []
