@@ -48,7 +48,9 @@ def vendor(archive: Path, version: str) -> None:
 
 def main() -> None:
     """Read the version from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("version", help="for example 6.1.0")
     version = parser.parse_args().version
     with tempfile.TemporaryDirectory() as folder:

@@ -75,7 +75,7 @@ def task(name: str, began_s: float, length_s: float, *, map_index: int = -1, **m
 
 def run(**more: Any) -> Answer:
     """Return a finished run of four stages, one task each; *more* replaces parts of it."""
-    samples = range(0, 19)
+    samples = range(19)
     answer: Answer = {
         "dag_id": "image_classification",
         "run_id": "manual__2026-06-15T10:00:00+00:00",
@@ -91,7 +91,15 @@ def run(**more: Any) -> Answer:
         "stages": [
             stage("ingest", 2.41, 0.0856),
             stage("preprocess", 6.32, 0.2244, quarantined=10, cpu_utilisation=0.97),
-            stage("inference", 18.2, 0.6463, bottleneck=True, batch_size=32.0, gpu_utilisation=0.41, model_load_s=0.73),
+            stage(
+                "inference",
+                18.2,
+                0.6463,
+                bottleneck=True,
+                batch_size=32.0,
+                gpu_utilisation=0.41,
+                model_load_s=0.73,
+            ),
             stage("postprocess", 1.23, 0.0437),
         ],
         "tasks": [
@@ -137,10 +145,14 @@ def mapped_run(shards: int) -> Answer:
     tasks.append(task("postprocess", ended, 4.1))
     stages = [
         stage("ingest", 2.4, 0.0063),
-        stage("inference", ended - 6, 0.983, tasks=shards, bottleneck=True, batch_size=31.7, items=200 * shards),
+        stage(
+            "inference", ended - 6, 0.983, tasks=shards, bottleneck=True, batch_size=31.7, items=200 * shards
+        ),
         stage("postprocess", 4.1, 0.0107),
     ]
-    return run(stages=stages, tasks=tasks, hardware=[], advice=[], records_in=200 * shards, results=200 * shards)
+    return run(
+        stages=stages, tasks=tasks, hardware=[], advice=[], records_in=200 * shards, results=200 * shards
+    )
 
 
 def trend(runs: int = 20) -> Answer:

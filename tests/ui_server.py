@@ -31,7 +31,8 @@ sandbox="allow-scripts allow-same-origin allow-forms allow-downloads" src="{page
 def cells(page: Any, table: str) -> list[list[str]]:
     """Return the texts in the body of a page's table, row by row."""
     rows: list[list[str]] = page.evaluate(
-        "id => [...document.getElementById(id).tBodies[0].rows].map(r => [...r.cells].map(c => c.textContent))",
+        "id => [...document.getElementById(id).tBodies[0].rows]"
+        ".map(r => [...r.cells].map(c => c.textContent))",
         table,
     )
     return rows
@@ -67,7 +68,11 @@ class Site:
         if path.startswith("/aiopt/static/"):
             file = STATIC / path.removeprefix("/aiopt/static/")
             if file.is_file():
-                return 200, mimetypes.guess_type(file.name)[0] or "application/octet-stream", file.read_bytes()
+                return (
+                    200,
+                    mimetypes.guess_type(file.name)[0] or "application/octet-stream",
+                    file.read_bytes(),
+                )
         if path.startswith("/dags/"):
             return 200, "text/html", b"<!doctype html><title>Airflow</title>"
         status, body = self._answers.get(path.removeprefix("/aiopt/api"), (404, {"detail": "no such thing"}))

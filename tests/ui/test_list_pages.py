@@ -17,13 +17,16 @@ TREND = ui_answers.trend()
 RUN = ui_answers.run()
 DAG = "dag.html?dag_id=image_classification"
 PAGES = ["run.html?" + urlencode({"dag_id": RUN["dag_id"], "run_id": RUN["run_id"]}), DAG, "overview.html"]
+NONE = "\N{EN DASH}"
 CONTRAST = 4.5  # WCAG AA
 
 
 def test_percentiles_and_regressions(watched):
     page = watched.open(DAG)
     assert cells(page, "stages-table")[2] == ["inference ▲ regressed", "15 s", "16.2 s", "27.5 s", "+83 %"]
-    assert [row[0] for row in cells(page, "stages-table") if "regressed" in row[0]] == ["inference ▲ regressed"]
+    assert [row[0] for row in cells(page, "stages-table") if "regressed" in row[0]] == [
+        "inference ▲ regressed"
+    ]
     assert page.locator("#regressions").inner_text() == "Slower than usual in the last run: inference."
     assert len(cells(page, "runs-table")) == len(TREND["runs"])
     assert cells(page, "runs-table")[0][0] == TREND["runs"][-1]["run_id"]
@@ -39,16 +42,36 @@ def test_the_last_two_runs_are_compared_at_first_then_those_chosen(watched):
 
 
 def test_a_dag_that_never_ran_says_so(watched, site: Site):
-    site.answer("/dags/image_classification/trend", {"dag_id": "image_classification", "runs": [], "stages": {}})
+    site.answer(
+        "/dags/image_classification/trend", {"dag_id": "image_classification", "runs": [], "stages": {}}
+    )
     expect(watched.open(DAG).locator("#empty")).to_have_text("No stage has reported yet.")
 
 
 def test_all_pipelines(watched):
     page = watched.open("overview.html")
     assert cells(page, "pipelines-table") == [
-        ["image_classification", "photos", "2026-06-15 10:00:00 UTC", "success", "31.4 s", "inference", "", "Open"],
-        ["text_embedding", "reviews", "2026-06-15 10:00:00 UTC", "running", "1 h 10 min", "preprocess", "", "Open"],
-        ["new", "new", "no run yet", "–", "–", "–", "–", "Open"],
+        [
+            "image_classification",
+            "photos",
+            "2026-06-15 10:00:00 UTC",
+            "success",
+            "31.4 s",
+            "inference",
+            "",
+            "Open",
+        ],
+        [
+            "text_embedding",
+            "reviews",
+            "2026-06-15 10:00:00 UTC",
+            "running",
+            "1 h 10 min",
+            "preprocess",
+            "",
+            "Open",
+        ],
+        ["new", "new", "no run yet", NONE, NONE, NONE, NONE, "Open"],
     ]
     expect(page.locator(".sparkline canvas")).to_have_count(2)
     assert page.locator(".sparkline").first.get_attribute("aria-label") == "7 runs, from 29.5 s to 31.4 s"
@@ -82,7 +105,10 @@ def test_no_pipeline_says_so(watched, site: Site):
 
 def test_markup_in_names_stays_text(watched, site: Site):
     evil = "<img src=x onerror=window.hit=1>"
-    site.answer("/pipelines", {"pipelines": [ui_answers.pipelines()["pipelines"][0] | {"dag_id": evil, "pipeline": evil}]})
+    site.answer(
+        "/pipelines",
+        {"pipelines": [ui_answers.pipelines()["pipelines"][0] | {"dag_id": evil, "pipeline": evil}]},
+    )
     page = watched.open("overview.html")
     assert cells(page, "pipelines-table")[0][:2] == [evil, evil]
     assert page.locator("main img").count() == 0
@@ -103,7 +129,8 @@ def test_text_has_contrast_in_both_themes(watched, address: str):
     low = page.evaluate(
         """least => {
         const rgb = text => text.match(/[\\d.]+/g).slice(0, 3).map(Number);
-        const light = parts => parts.map(p => p / 255).map(p => p <= 0.04045 ? p / 12.92 : ((p + 0.055) / 1.055) ** 2.4)
+        const light = parts => parts.map(p => p / 255)
+            .map(p => p <= 0.04045 ? p / 12.92 : ((p + 0.055) / 1.055) ** 2.4)
             .reduce((sum, p, i) => sum + p * [0.2126, 0.7152, 0.0722][i], 0);
         const ground = node => {
             for (let at = node; at; at = at.parentElement) {
@@ -114,7 +141,8 @@ def test_text_has_contrast_in_both_themes(watched, address: str):
         };
         return [...document.querySelectorAll('body *')].filter(n => n.checkVisibility() &&
             [...n.childNodes].some(c => c.nodeType === 3 && c.data.trim())).map(n => {
-            const [a, b] = [getComputedStyle(n).color, ground(n)].map(c => light(rgb(c))).sort((x, y) => y - x);
+            const [a, b] = [getComputedStyle(n).color, ground(n)].map(c => light(rgb(c)))
+                .sort((x, y) => y - x);
             return [n.textContent, (a + 0.05) / (b + 0.05)];
         }).filter(([, ratio]) => ratio < least);
     }""",
@@ -134,7 +162,8 @@ def test_dark_is_followed_from_what_airflow_stored(watched, address: str):
 def test_the_keyboard_reaches_everything_and_charts_have_words(watched, address: str):
     page = watched.open(address)
     reachable = page.evaluate(
-        "[...document.querySelectorAll('a[href], select, input, summary, .scroll')].filter(n => n.checkVisibility()).length"
+        "[...document.querySelectorAll('a[href], select, input, summary, .scroll')]"
+        ".filter(n => n.checkVisibility()).length"
     )
     reached = set()
     for _ in range(reachable + 2):

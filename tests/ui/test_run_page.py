@@ -44,7 +44,9 @@ def test_numbers_are_those_of_the_answer(watched):
         "18.2 s", "65 %", "1", "1,990", "109/s", "0", "32", "50 MiB", "1.2 MiB", "400 ms", "1.25 s",
         "730 ms", "13.8 s", "2.73 s", "910 ms", "62 %", "41 %", "700 MiB",
     ]  # fmt: skip
-    assert page.locator("#bottleneck").inner_text() == "Bottleneck: inference, 18.2 s, 65 % of the stages' time."
+    assert (
+        page.locator("#bottleneck").inner_text() == "Bottleneck: inference, 18.2 s, 65 % of the stages' time."
+    )
     assert cells(page, "quarantine-table") == [
         ["preprocess", "ImageDecodeError", "8"], ["preprocess", "RecordTooLargeError", "2"],
     ]  # fmt: skip
@@ -63,7 +65,12 @@ def test_timeline_splits_each_task(watched):
     assert legend == ["Scheduled", "Queued", "Start-up", "Model load", "Reading", "Computing", "Writing"]
     page.locator("#timeline-details summary").press("Enter")
     expect(page.locator("#timeline-table tbody tr")).to_have_count(4)
-    assert [row[0] for row in cells(page, "timeline-table")] == ["ingest", "preprocess", "inference [0]", "postprocess"]
+    assert [row[0] for row in cells(page, "timeline-table")] == [
+        "ingest",
+        "preprocess",
+        "inference [0]",
+        "postprocess",
+    ]
 
 
 def test_streaming_stages_are_compared_by_their_busy_times(watched, site: Site):
@@ -78,7 +85,8 @@ def test_one_task_of_the_run_is_highlighted(watched, site: Site):
     page = watched.open(ADDRESS + "&task_id=inference&map_index=0")
     assert page.locator("h1").inner_text() == "inference [0] in image_classification"
     opacity = page.evaluate(
-        "echarts.getInstanceByDom(document.getElementById('stages')).getOption().series[0].data.map(d => d.itemStyle.opacity)"
+        "echarts.getInstanceByDom(document.getElementById('stages')).getOption().series[0]"
+        ".data.map(d => d.itemStyle.opacity)"
     )
     assert opacity == [0.35, 0.35, 1, 0.35]
     assert any("task_id=inference&map_index=0" in asked for asked in site.asked)
@@ -109,7 +117,9 @@ def test_five_hundred_shards_are_grouped_and_all_reachable(watched, site: Site):
     expect(page.locator("#timeline-note")).to_contain_text("502 tasks")
     page.locator("#timeline-view").select_option("all")
     assert len(drawn(page, "timeline")["computing"]) == 502
-    window = page.evaluate("echarts.getInstanceByDom(document.getElementById('timeline')).getOption().dataZoom[0]")
+    window = page.evaluate(
+        "echarts.getInstanceByDom(document.getElementById('timeline')).getOption().dataZoom[0]"
+    )
     assert (window["startValue"], window["endValue"]) == (0, 29)
     page.locator("#timeline-details summary").click()
     expect(page.locator("#timeline-table tbody tr")).to_have_count(502)
@@ -121,7 +131,9 @@ def test_the_rows_in_view_stay_while_the_run_goes_on(watched, site: Site):
     page = watched.open(ADDRESS)
     page.locator("#timeline-view").select_option("all")
     chart = "echarts.getInstanceByDom(document.getElementById('timeline'))"
-    page.evaluate(chart + ".dispatchAction({type: 'dataZoom', dataZoomIndex: 0, startValue: 60, endValue: 80})")
+    page.evaluate(
+        chart + ".dispatchAction({type: 'dataZoom', dataZoomIndex: 0, startValue: 60, endValue: 80})"
+    )
     site.answer(ROUTE, answer | {"results": 7, "state": "success"})
     expect(page.locator("#live")).to_be_hidden()
     assert fact(page, "Results") == "7"
@@ -135,9 +147,8 @@ def test_markup_in_names_stays_text(watched, site: Site):
     tasks = [ui_answers.task(evil, 1.5, 2.0, host=evil, shard=evil)]
     quarantine = [{"stage": evil, "error": evil, "count": 1}]
     advice = [{"title": evil, "text": evil}]
-    site.answer(
-        ROUTE, RUN | {"stages": stages, "tasks": tasks, "quarantine": quarantine, "advice": advice, "notes": [evil], "pipeline": evil}
-    )  # fmt: skip
+    lists = {"stages": stages, "tasks": tasks, "quarantine": quarantine, "advice": advice, "notes": [evil]}
+    site.answer(ROUTE, RUN | lists | {"pipeline": evil})
     page = watched.open(ADDRESS)
     for chart in ("stages", "timeline"):
         box = page.locator(f"#{chart}").bounding_box()
@@ -150,7 +161,9 @@ def test_markup_in_names_stays_text(watched, site: Site):
 
 
 def test_a_running_run_is_followed_until_it_ends(watched, site: Site):
-    site.answer(ROUTE, RUN | {"state": "running", "ended_at": None, "wall_s": 12.0, "stages": RUN["stages"][:2]})
+    site.answer(
+        ROUTE, RUN | {"state": "running", "ended_at": None, "wall_s": 12.0, "stages": RUN["stages"][:2]}
+    )
     page = watched.open(ADDRESS)
     assert fact(page, "Wall time so far") == "12 s"
     expect(page.locator("#live")).to_be_visible()
@@ -193,7 +206,15 @@ def test_a_server_that_comes_back_is_found_again(watched, site: Site):
 
 
 def test_a_run_without_reports_says_so(watched, site: Site):
-    empty = {"stages": [], "tasks": [], "quarantine": [], "hardware": [], "advice": [], "mode": None, "pipeline": None}
+    empty = {
+        "stages": [],
+        "tasks": [],
+        "quarantine": [],
+        "hardware": [],
+        "advice": [],
+        "mode": None,
+        "pipeline": None,
+    }
     site.answer(ROUTE, RUN | empty)
     page = watched.open(ADDRESS)
     expect(page.locator("#empty")).to_have_text("No stage has reported yet.")
