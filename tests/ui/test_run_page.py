@@ -73,6 +73,22 @@ def test_timeline_splits_each_task(watched):
     ]
 
 
+def test_a_task_that_ran_several_stages_has_a_row_for_each(watched, site: Site):
+    tasks = [
+        RUN["tasks"][0] | {"task_id": "stream"},
+        RUN["tasks"][1] | {"task_id": "stream"},
+        RUN["tasks"][3],
+    ]
+    tasks[2] = tasks[2] | {"segments": [], "started_at": None, "queued_at": None, "scheduled_at": None}
+    site.answer(ROUTE, RUN | {"tasks": tasks, "mode": "streaming"})
+    page = watched.open(ADDRESS)
+    labels = page.evaluate(
+        "echarts.getInstanceByDom(document.getElementById('timeline')).getOption().yAxis[0].data"
+    )
+    assert labels == ["stream: ingest", "stream: preprocess", "postprocess"]
+    assert drawn(page, "timeline")["offset"] == [0, 4, 0]
+
+
 def test_streaming_stages_are_compared_by_their_busy_times(watched, site: Site):
     site.answer(ROUTE, RUN | {"mode": "streaming"})
     page = watched.open(ADDRESS)
