@@ -19,6 +19,7 @@ from airflow_provider_aiopt import __version__
 pytestmark = pytest.mark.packaging
 
 PACKAGE = Path("airflow_provider_aiopt")
+VENDOR = f"{PACKAGE}/plugins/static/vendor"
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +65,17 @@ def test_every_licence_is_there(archive: zipfile.ZipFile, metadata: Message) -> 
     listed = set(metadata.get_all("License-File", []))
     model = f"{PACKAGE}/models/efficientnet_lite0_int8"
     assert {"LICENSE", f"{model}/LICENSE", f"{model}/LICENSE-labels"} <= listed
+    assert {f"{VENDOR}/echarts.LICENSE", f"{VENDOR}/echarts.NOTICE"} <= listed
     assert {f"{dist_info()}/licenses/{name}" for name in listed} <= set(archive.namelist())
+
+
+def test_the_charting_library_is_the_one_that_is_named(archive: zipfile.ZipFile) -> None:
+    sums = re.findall(
+        r"^([0-9a-f]{64})  (\S+)$", archive.read(f"{VENDOR}/VERSIONS.txt").decode(), re.MULTILINE
+    )
+    assert {name for _, name in sums} == {"echarts.min.js", "echarts.LICENSE", "echarts.NOTICE"}
+    for digest, name in sums:
+        assert hashlib.sha256(archive.read(f"{VENDOR}/{name}")).hexdigest() == digest
 
 
 def test_entry_points(archive: zipfile.ZipFile) -> None:

@@ -17,6 +17,7 @@ TREND = ui_answers.trend()
 RUN = ui_answers.run()
 DAG = "dag.html?dag_id=image_classification"
 PAGES = ["run.html?" + urlencode({"dag_id": RUN["dag_id"], "run_id": RUN["run_id"]}), DAG, "overview.html"]
+NONE = "\N{EN DASH}"
 CONTRAST = 4.5  # WCAG AA
 
 
@@ -70,7 +71,7 @@ def test_all_pipelines(watched):
             "",
             "Open",
         ],
-        ["new", "new", "no run yet", "–", "–", "–", "–", "Open"],
+        ["new", "new", "no run yet", NONE, NONE, NONE, NONE, "Open"],
     ]
     expect(page.locator(".sparkline canvas")).to_have_count(2)
     assert page.locator(".sparkline").first.get_attribute("aria-label") == "7 runs, from 29.5 s to 31.4 s"
@@ -140,8 +141,8 @@ def test_text_has_contrast_in_both_themes(watched, address: str):
         };
         return [...document.querySelectorAll('body *')].filter(n => n.checkVisibility() &&
             [...n.childNodes].some(c => c.nodeType === 3 && c.data.trim())).map(n => {
-            const [a, b] = [getComputedStyle(n).color, ground(n)]
-                .map(c => light(rgb(c))).sort((x, y) => y - x);
+            const [a, b] = [getComputedStyle(n).color, ground(n)].map(c => light(rgb(c)))
+                .sort((x, y) => y - x);
             return [n.textContent, (a + 0.05) / (b + 0.05)];
         }).filter(([, ratio]) => ratio < least);
     }""",

@@ -73,6 +73,22 @@ def test_timeline_splits_each_task(watched):
     ]
 
 
+def test_a_task_that_ran_several_stages_has_a_row_for_each(watched, site: Site):
+    tasks = [
+        RUN["tasks"][0] | {"task_id": "stream"},
+        RUN["tasks"][1] | {"task_id": "stream"},
+        RUN["tasks"][3],
+    ]
+    tasks[2] = tasks[2] | {"segments": [], "started_at": None, "queued_at": None, "scheduled_at": None}
+    site.answer(ROUTE, RUN | {"tasks": tasks, "mode": "streaming"})
+    page = watched.open(ADDRESS)
+    labels = page.evaluate(
+        "echarts.getInstanceByDom(document.getElementById('timeline')).getOption().yAxis[0].data"
+    )
+    assert labels == ["stream: ingest", "stream: preprocess", "postprocess"]
+    assert drawn(page, "timeline")["offset"] == [0, 4, 0]
+
+
 def test_streaming_stages_are_compared_by_their_busy_times(watched, site: Site):
     site.answer(ROUTE, RUN | {"mode": "streaming"})
     page = watched.open(ADDRESS)
@@ -85,8 +101,8 @@ def test_one_task_of_the_run_is_highlighted(watched, site: Site):
     page = watched.open(ADDRESS + "&task_id=inference&map_index=0")
     assert page.locator("h1").inner_text() == "inference [0] in image_classification"
     opacity = page.evaluate(
-        "echarts.getInstanceByDom(document.getElementById('stages'))"
-        ".getOption().series[0].data.map(d => d.itemStyle.opacity)"
+        "echarts.getInstanceByDom(document.getElementById('stages')).getOption().series[0]"
+        ".data.map(d => d.itemStyle.opacity)"
     )
     assert opacity == [0.35, 0.35, 1, 0.35]
     assert any("task_id=inference&map_index=0" in asked for asked in site.asked)
@@ -147,12 +163,8 @@ def test_markup_in_names_stays_text(watched, site: Site):
     tasks = [ui_answers.task(evil, 1.5, 2.0, host=evil, shard=evil)]
     quarantine = [{"stage": evil, "error": evil, "count": 1}]
     advice = [{"title": evil, "text": evil}]
-    site.answer(
-        ROUTE,
-        RUN
-        | {"stages": stages, "tasks": tasks, "quarantine": quarantine, "advice": advice}
-        | {"notes": [evil], "pipeline": evil},
-    )  # fmt: skip
+    lists = {"stages": stages, "tasks": tasks, "quarantine": quarantine, "advice": advice, "notes": [evil]}
+    site.answer(ROUTE, RUN | lists | {"pipeline": evil})
     page = watched.open(ADDRESS)
     for chart in ("stages", "timeline"):
         box = page.locator(f"#{chart}").bounding_box()

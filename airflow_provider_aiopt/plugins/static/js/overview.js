@@ -25,7 +25,7 @@ let shown = "";
 
 function lastRun(row) {
   if (!row.last_run) return "no run yet";
-  return link(pageUrl("run.html", { dag_id: row.dag_id, run_id: row.last_run.run_id }), time(row.last_run.started_at));
+  return link(pageUrl("run.html", { dag_id: row.dag_id, run_id: row.last_run.run_id }), row.last_run.started_at ? time(row.last_run.started_at) : row.last_run.run_id);
 }
 
 /** A place for a small chart: it is drawn when it comes into view. */

@@ -106,6 +106,7 @@ export class Timeline {
     const parts = SEGMENTS.map(({ name, title }) => ({ title, cell: (row) => seconds(row.seconds[name]) }));
     const columns = [
       { title: "Task", text: true, cell: (row) => taskName(row.task) },
+      { title: "Stage", text: true, cell: (row) => row.task.stage },
       { title: "Shard", text: true, cell: (row) => row.task.shard ?? "–" },
       { title: "State", text: true, cell: (row) => row.task.state ?? "–" },
       { title: "Try", cell: (row) => count(row.task.try_number) },
@@ -168,6 +169,6 @@ function rowTip(row) {
   const colour = colours();
   const parts = SEGMENTS.filter(({ name }) => row.seconds[name] > 0).map(({ name, title }) =>
     /** @type {[string, string, string]} */ ([title, seconds(row.seconds[name]), colour.segment(name)]));
-  const name = row.label === taskName(row.task) ? row.label : `${row.label}: ${taskName(row.task)}`;
+  const name = row.label.startsWith(taskName(row.task)) ? row.label : `${row.label}: ${taskName(row.task)}`;
   return tip(name, [...parts, ["Total", seconds(row.total)], ["Items", count(row.task.items)]]);
 }

@@ -23,6 +23,9 @@ function beginning(task) {
 /** @param {any[]} tasks of one run
  *  @returns {Row[]} in the order of the run's stages; begin is in seconds after the first one's */
 export function rows(tasks) {
+  const names = tasks.map(taskName);
+  const seen = new Set();
+  const several = new Set(names.filter((name) => seen.size === seen.add(name).size));
   const begins = tasks.map(beginning);
   const origin = begins.reduce((least, begin) => (begin < least ? begin : least), Infinity);
   return tasks.map((task, index) => {
@@ -30,7 +33,9 @@ export function rows(tasks) {
     for (const segment of task.segments) seconds[segment.name] = segment.seconds;
     const total = Object.values(seconds).reduce((sum, value) => sum + value, 0);
     const begin = Number.isFinite(begins[index]) ? (begins[index] - origin) / 1000 : 0;
-    return { label: taskName(task), task, begin, seconds, total };
+    // A task that ran several stages has a row for each.
+    const label = several.has(names[index]) ? `${names[index]}: ${task.stage}` : names[index];
+    return { label, task, begin, seconds, total };
   });
 }
 
