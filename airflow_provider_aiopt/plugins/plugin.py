@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from airflow_provider_aiopt.airflow.urls import RUN_TAB
-
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -51,7 +49,7 @@ class StageTimingsPlugin(AirflowPlugin):
         {"name": "aiopt", "app": OnDemandApp(), "url_prefix": URL_PREFIX},
     ]
     external_views: list[Any] = [  # noqa: RUF012 - as Airflow's own class has it
-        _view(RUN_TAB, "dag_run", _RUN),
+        _view("aiopt-run", "dag_run", _RUN),
         _view("aiopt-task", "task_instance", f"{_RUN}&task_id={{TASK_ID}}&map_index={{MAP_INDEX}}"),
         _view("aiopt-dag", "dag", f"{_PAGES}/dag.html?dag_id={{DAG_ID}}"),
         _view("aiopt", "nav", f"{_PAGES}/overview.html") | {"category": "browse"},

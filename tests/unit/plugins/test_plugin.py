@@ -10,6 +10,7 @@ from airflow.api_fastapi.app import RESERVED_URL_PREFIXES
 from airflow.api_fastapi.core_api.datamodels.plugins import ExternalViewResponse, FastAPIAppResponse
 from airflow.plugins_manager import is_valid_plugin
 
+from airflow_provider_aiopt.airflow.urls import RUN_TAB
 from airflow_provider_aiopt.get_provider_info import get_provider_info
 from airflow_provider_aiopt.plugins.plugin import StageTimingsPlugin
 
@@ -57,3 +58,8 @@ def test_tasks_and_schedulers_that_load_it_load_no_web_application() -> None:
         "airflow_provider_aiopt.plugins",
         "airflow_provider_aiopt.plugins.plugin",
     }
+
+
+def test_the_link_of_a_task_leads_to_the_tab_of_its_run() -> None:
+    (view,) = [view for view in StageTimingsPlugin.external_views if view["destination"] == "dag_run"]
+    assert view["url_route"] == RUN_TAB
