@@ -156,11 +156,16 @@ class TestWriteBehind:
             assert go_on.wait(PATIENCE)
             done.append("first")
 
+        def let_go_once_left(behind: WriteBehind) -> None:
+            with behind._changed:
+                assert behind._changed.wait_for(lambda: behind._closed, PATIENCE)
+            go_on.set()
+
         with pytest.raises(KeyboardInterrupt), WriteBehind(budget=9) as behind:
             behind.submit(first)
             behind.submit(lambda: done.append("second"))
             assert began.wait(PATIENCE)
-            threading.Timer(0, go_on.set).start()
+            threading.Thread(target=let_go_once_left, args=(behind,)).start()
             raise KeyboardInterrupt
         assert done == ["first"]
         assert not running_threads()
