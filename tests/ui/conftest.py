@@ -52,7 +52,7 @@ class Watched:
         )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     requires("playwright", "pip install playwright")
     path = requires_program("chromium", "apt-get install chromium")
@@ -64,7 +64,7 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server() -> Iterator[Site]:
     with serve() as site:
         yield site
