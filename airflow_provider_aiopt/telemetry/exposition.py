@@ -25,8 +25,8 @@ _PAGE_HEADER = """\
 # Metrics
 
 Every stage sends those of `ai_pipeline.stage` when it ends, a run's first tasks `ai_pipeline.task.queued`,
-and `TakeUploadsOperator` `ai_pipeline.upload.to_start`: in Airflow through the StatsD or OpenTelemetry client
-that `[metrics]` configures, and outside Airflow with `aiopt run --statsd HOST:PORT`.
+and the task that takes uploads `ai_pipeline.upload.to_start`: in Airflow through the StatsD or
+OpenTelemetry client that `[metrics]` configures, and outside Airflow with `aiopt run --statsd HOST:PORT`.
 This page is rendered from `airflow_provider_aiopt/telemetry/catalogue.py` by `scripts/render_metrics.py`.
 
 | StatsD name | Kind | Prometheus name | Unit in Prometheus | Meaning |

@@ -110,13 +110,16 @@ def _try(report: StageReport) -> int:
 def _mode(report: RunReport | None) -> Literal["staged", "streaming"] | None:
     if report is None:
         return None
+    says_so = any(item.details.get("mode") == "streaming" for item in report.tasks)
+    return "streaming" if says_so or report.overlapped or _several_stages(report) else "staged"
+
+
+def _several_stages(report: RunReport | None) -> set[_Key]:
+    """Return the tasks that ran several stages of a pipeline, side by side."""
     stages: dict[_Key, set[str]] = {}
-    for item in report.tasks:
-        if item.details.get("mode") == "streaming":
-            return "streaming"
-        stages.setdefault(_key(item), set()).add(item.stage)
-    shared = any(len(found.intersection(STAGES)) > 1 for found in stages.values())
-    return "streaming" if shared or report.overlapped else "staged"
+    for item in report.tasks if report else ():
+        stages.setdefault(_key(item), set()).update({item.stage}.intersection(STAGES))
+    return {key for key, found in stages.items() if len(found) > 1}
 
 
 def _stage_timings(report: RunReport | None) -> Iterator[StageTimings]:
@@ -142,12 +145,13 @@ def _gpu(group: Sequence[StageReport]) -> float | None:
 def _reported_rows(report: RunReport | None, instances: Mapping[_Key, TaskFacts]) -> list[TaskTimings]:
     rows: list[TaskTimings] = []
     begun: set[_Key] = set()
+    streamed = _several_stages(report)
     for item in report.tasks if report else ():
         key = _key(item)
         # A task that ran several stages waited and started only once: with the first of them.
         before = {} if key in begun else _waits(instances[key]) | _start_up(instances[key], item)
         begun.add(key)
-        rows.append(_row(instances[key], item.stage, item, before | _work(item)))
+        rows.append(_row(instances[key], item.stage, item, before | _work(item, streamed=key in streamed)))
     return rows
 
 
@@ -199,12 +203,16 @@ def _start_up(task: TaskFacts, report: StageReport) -> dict[SegmentName, float |
     return {"start_up": _seconds(task.started_at, report.started_at)}
 
 
-def _work(report: StageReport) -> dict[SegmentName, float | None]:
+def _work(report: StageReport, *, streamed: bool) -> dict[SegmentName, float | None]:
+    reads = not streamed or report.stage == STAGES[0]
+    writes = not streamed or report.stage == STAGES[-1]
+    waits = (0.0 if reads else report.wait_input_s) + (0.0 if writes else report.wait_output_s)
     return {
         "model_load": report.model_load_s,
-        "reading": report.wait_input_s,
+        "reading": report.wait_input_s if reads else None,
+        "waiting": waits if streamed else None,
         "computing": max(0.0, report.busy_s - report.model_load_s),
-        "writing": report.wait_output_s,
+        "writing": report.wait_output_s if writes else None,
     }
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_aiopt.exceptions import ConfigurationError
+from airflow_provider_aiopt.telemetry.advice import largest_part
 from airflow_provider_aiopt.telemetry.units import duration, share
 
 if TYPE_CHECKING:
@@ -133,20 +134,8 @@ def _breaches(stage: StageSummary, thresholds: Thresholds) -> Iterator[Breach]:
 
 
 def _where_time_went(stage: StageSummary) -> str:
-    """Say which phase took most of the stage's time, and what to look at."""
-    phases = {
-        "loading the model: give each task more records, by fewer or larger shards": stage.model_load_s,
-        "computing: look at the batch size, the workers, and the device that the model really ran on": (
-            stage.busy_s - stage.model_load_s
-        ),
-        "waiting for input: look at the source's storage, or in streaming at the other stages": (
-            stage.wait_input_s
-        ),
-        "waiting for output: look at the storage of the workspace and of the results": stage.wait_output_s,
-    }
-    largest = max(phases, key=lambda phase: phases[phase])
-    part = min(1.0, phases[largest] / stage.task_s) if stage.task_s else 0.0
-    return f"{share(part)} of the tasks' time was spent {largest}"
+    part = largest_part(stage)
+    return f"{share(part.share)} of its tasks' time went into {part.name}. {part.remedy}"
 
 
 def _read_limit(stage: str, limit: Any) -> StageLimit:

@@ -8,7 +8,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from airflow_provider_aiopt.telemetry.reports import StageSummary, TaskTimes
 
-SegmentName = Literal["scheduled", "queued", "start_up", "model_load", "reading", "computing", "writing"]
+SegmentName = Literal[
+    "scheduled", "queued", "start_up", "model_load", "reading", "waiting", "computing", "writing"
+]
 
 SEGMENTS: tuple[SegmentName, ...] = (
     "scheduled",
@@ -16,13 +18,15 @@ SEGMENTS: tuple[SegmentName, ...] = (
     "start_up",
     "model_load",
     "reading",
+    "waiting",
     "computing",
     "writing",
 )
 """The parts of a task's time, in the order in which they are drawn.
 
 ``scheduled`` and ``queued`` are Airflow's waits before a worker began the task, ``start_up`` is from there to
-the stage's own beginning; the others are sums over the stage.
+the stage's own beginning; the others are sums over the stage.  ``waiting`` is that of a streamed stage for
+its neighbours in the same task, of which only the first reads and only the last writes.
 """
 
 

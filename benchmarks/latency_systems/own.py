@@ -74,6 +74,10 @@ class NewUploadTrigger(System):
         schedule = self.schedule.format(name=self.name)
         return f"{head}\nwith DAG({self.name!r}, schedule={schedule}, catchup=False):{self.tasks}"
 
+    def results(self, site: Site, run_id: str) -> Path | None:
+        """Return the result file of the one shard."""
+        return None if self.payload is None else site.workspaces / run_id / "results" / "00000.parquet"
+
     def state(self, site: Site) -> Path:
         """Return where the claims are."""
         return site.inbox.parent / "uploads"
@@ -85,10 +89,6 @@ class NewUploadTriggerStreaming(NewUploadTrigger):
     name = "new_upload_trigger_streaming"
     payload = PHOTOGRAPH
     tasks = _STREAMING
-
-    def results(self, site: Site, run_id: str) -> Path:
-        """Return the result file of the one shard."""
-        return site.workspaces / run_id / "results" / "00000.parquet"
 
 
 class DirectWatch(NewUploadTrigger):
@@ -134,10 +134,6 @@ class DirectWatchStreaming(DirectWatch):
     payload = PHOTOGRAPH
     results_p95_s: ClassVar[Mapping[str, float]] = {"low-latency": 1.2}
     tasks = _STREAMING
-
-    def results(self, site: Site, run_id: str) -> Path:
-        """Return the result file of the one shard."""
-        return site.workspaces / run_id / "results" / "00000.parquet"
 
 
 class DirectWatchStaged(DirectWatchStreaming):

@@ -105,7 +105,6 @@ class Prometheus(Server):
     """Debian's Prometheus.
 
     :param configuration: its configuration file
-    :param port: where it is to listen
     :param folder: its data and log go there
     """
 

@@ -87,7 +87,7 @@ class TestTask:
     def test_without_notifiers_the_log_has_it(self, caplog: pytest.LogCaptureFixture) -> None:
         SlowStageNotifier({"inference": 5})(of_task(report("inference", 12.0)))
         (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
-        assert "inference took 12.0 s; its limit is 5.00 s. 100.0 % of the tasks' time" in record.getMessage()
+        assert "inference took 12.0 s; its limit is 5.00 s. 100.0 % of its tasks' time" in record.getMessage()
 
     def test_a_task_without_stages(self, caplog: pytest.LogCaptureFixture) -> None:
         alerts: list[StageAlert] = []

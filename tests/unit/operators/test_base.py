@@ -109,7 +109,7 @@ class TestRun:
         assert inferred == ["inference/00000", "inference/00001"]
 
         answer, ti = execute(make(PostprocessOperator, spec=spec, shard=inferred))
-        assert answer == {"results_uri": f"{tmp_path}/work/dag/run/results", "results": 4}
+        assert answer == {"results_uri": str(tmp_path / "work" / "dag" / "run" / "results"), "results": 4}
         assert StageReport.model_validate(ti.xcoms[REPORT_KEY]).stage == "postprocess"
         assert ingest.xcoms.keys() == {REPORT_KEY}
 

@@ -45,7 +45,7 @@ def test_a_plan_and_a_task_for_each_shard(spec: Any, tmp_path: Path) -> None:
     assert shards == ["ingest/00000", "ingest/00001"]
     for index, shard in enumerate(shards):
         answer, ti = execute(PipelineOperator(task_id="pipeline", spec=spec, shard=shard), map_index=index)
-        assert answer == {"results_uri": f"{tmp_path}/work/dag/run/results", "results": 2}
+        assert answer == {"results_uri": str(tmp_path / "work" / "dag" / "run" / "results"), "results": 2}
         reports = [StageReport.model_validate(report) for report in ti.xcoms[REPORTS_KEY]]
         assert [(report.stage, report.shard) for report in reports] == [
             (stage, f"0000{index}") for stage in STAGES

@@ -78,7 +78,7 @@ def test_each_shard_leaves_a_report_of_each_stage(pipeline: Any) -> None:
     )
     (plan,) = [task for task in tasks if not task.shard]
     assert (plan.stage, plan.items_in, plan.details["records"], plan.details["shards"]) == ("ingest", 0, 6, 3)
-    assert pipeline.report().results_uri == f"{pipeline.folder}/work/run/results"
+    assert pipeline.report().results_uri == str(pipeline.folder / "work" / "run" / "results")
 
 
 def test_several_shards_in_one_task(pipeline: Any) -> None:

@@ -99,7 +99,7 @@ def test_an_empty_source_is_an_empty_run(pipeline: Any) -> None:
     assert (report.records_in, report.results, report.results_uri) == (
         0,
         0,
-        f"{pipeline.folder}/work/run/results",
+        str(pipeline.folder / "work" / "run" / "results"),
     )
 
 
@@ -168,7 +168,7 @@ class TestReports:
         assert inference.batch_sizes == {2: 1, 4: 1}
         assert 0 < inference.model_load_s <= inference.busy_s
         assert len(str(inference.details["model_sha256"])) == 64
-        assert postprocess.details["results_uri"] == f"{pipeline.folder}/work/run/results"
+        assert postprocess.details["results_uri"] == str(pipeline.folder / "work" / "run" / "results")
         assert ingest.bytes_in > 0
         assert (preprocess.bytes_in, preprocess.runtime) == (ingest.bytes_out, None)
 

@@ -22,14 +22,18 @@ def advice(queued_s: float = 0.0, **report: Any) -> tuple[Advice, ...]:
 @pytest.mark.parametrize(
     ("report", "title", "remedy"),
     [
-        ({"wait_input_s": 8}, "inference takes 100% of the time, 80% of it reading", "execution.workers"),
-        ({"wait_output_s": 8}, "inference takes 100% of the time, 80% of it writing", "work folder"),
+        (
+            {"wait_input_s": 8},
+            "inference takes 100.0 % of the time, 80.0 % of it reading",
+            "execution.workers",
+        ),
+        ({"wait_output_s": 8}, "inference takes 100.0 % of the time, 80.0 % of it writing", "work folder"),
         (
             {"model_load_s": 8},
-            "inference takes 100% of the time, 80% of it loading its model",
+            "inference takes 100.0 % of the time, 80.0 % of it loading its model",
             "larger shards",
         ),
-        ({}, "inference takes 100% of the time, 100% of it computing", "more cores"),
+        ({}, "inference takes 100.0 % of the time, 100.0 % of it computing", "more cores"),
     ],
 )
 def test_the_bottlenecks_largest_part_is_named(report: dict[str, Any], title: str, remedy: str) -> None:
@@ -51,7 +55,7 @@ def test_where_stages_run_side_by_side_the_busiest_is_named(busiest: str, remedy
         for stage in ("ingest", "inference")
     ]
     (found,) = advise(build_run_report(reports))
-    assert found.title == f"{busiest} holds up the stages beside it: 75% of all their work"
+    assert found.title == f"{busiest} holds up the stages beside it: 75.0 % of all their work"
     assert remedy in found.text
 
 

@@ -59,7 +59,22 @@ def test_a_task_is_split_from_scheduled_to_its_end() -> None:
             "writing": 1,
         }
     )
-    assert tuple(segment.name for segment in row.segments) == SEGMENTS
+    assert [segment.name for segment in row.segments] == [name for name in SEGMENTS if name != "waiting"]
+
+
+def test_a_streamed_stage_waits_for_its_neighbours_and_only_the_ends_read_and_write() -> None:
+    parts = {"wall_s": 10, "wait_input_s": 2, "wait_output_s": 1, "busy_s": 7}
+    reports = [report(stage, task_id="pipeline", pid=7, host="h", **parts) for stage in STAGES]
+
+    rows = {row.stage: seconds(row) for row in build([task_facts("pipeline")], reports).tasks}
+
+    named = ("reading", "waiting", "writing")
+    assert {stage: [parts.get(name) for name in named] for stage, parts in rows.items()} == {
+        "ingest": [2, 1, None],
+        "preprocess": [None, 3, None],
+        "inference": [None, 3, None],
+        "postprocess": [None, 2, 1],
+    }
 
 
 @given(

@@ -111,10 +111,10 @@ class TestBadFraction:
 @pytest.mark.parametrize(
     ("phases", "advice"),
     [
-        ({"busy_s": 8.0, "model_load_s": 6.0, "wait_input_s": 2.0}, "60.0 % .* loading the model: give"),
-        ({"busy_s": 8.0, "model_load_s": 1.0, "wait_input_s": 2.0}, "70.0 % .* computing: look at the batch"),
-        ({"busy_s": 1.0, "wait_input_s": 9.0}, "90.0 % .* waiting for input: look at the source"),
-        ({"busy_s": 1.0, "wait_output_s": 9.0}, "90.0 % .* waiting for output: look at the storage"),
+        ({"busy_s": 8.0, "model_load_s": 6.0, "wait_input_s": 2.0}, "60.0 % .* into loading its model. Each"),
+        ({"busy_s": 8.0, "model_load_s": 1.0, "wait_input_s": 2.0}, "70.0 % .* into computing. Give it"),
+        ({"busy_s": 1.0, "wait_input_s": 9.0}, "90.0 % .* into reading. Use faster storage"),
+        ({"busy_s": 1.0, "wait_output_s": 9.0}, "90.0 % .* into writing. Use a faster work folder"),
     ],
     ids=["model", "computing", "input", "output"],
 )

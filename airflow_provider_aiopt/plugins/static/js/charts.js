@@ -10,6 +10,7 @@ export const SEGMENTS = [
   { name: "start_up", title: "Start-up", light: "#b86e00", dark: "#e69f00" },
   { name: "model_load", title: "Model load", light: "#aa3377", dark: "#dd88b5" },
   { name: "reading", title: "Reading", light: "#3a8fd0", dark: "#8ccbf5" },
+  { name: "waiting", title: "Waiting", light: "#cbd3df", dark: "#434a57" },
   { name: "computing", title: "Computing", light: "#1f4e9c", dark: "#4c8ee0" },
   { name: "writing", title: "Writing", light: "#117a55", dark: "#2bb58a" },
 ];
