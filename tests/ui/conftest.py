@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import ui_answers
-from components import requires, requires_program
+from chromium import chromium
 from ui_server import Site, serve
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
-
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-ARGUMENTS += ["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"]
 
 
 class Watched:
@@ -54,14 +51,8 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    requires("playwright", "pip install playwright")
-    path = requires_program("chromium", "apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The stage timings routes of a real Airflow: their numbers against Airflow's API, and who may read them."""
+"""The stage timings of a real Airflow: numbers against its API, pages in its UI, and who may read them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import httpx
 import pytest
 from airflow_support import REPOSITORY, wait_until
+from chromium import chromium
 from local_airflow import AirflowClient, ApiError, LocalAirflow
 from restricted_access import STRANGER
+
+if TYPE_CHECKING:
+    from playwright.sync_api import FrameLocator, Page
 
 pytestmark = pytest.mark.integration
 
@@ -149,6 +153,71 @@ class TestNumbers:
         assert row["pipeline"] == DAG
         assert row["slowest_stage"] in STAGES
         assert row["trend"][-1] == row["last_run"]["wall_s"]
+
+
+@pytest.fixture(scope="class")
+def page(airflow: LocalAirflow) -> Iterator[Page]:
+    """A browser with a user who has logged in to Airflow, as users do."""
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": 1440, "height": 1000})
+        page.set_default_timeout(60_000)
+        page.goto(airflow.url)
+        page.fill("input[name=username]", airflow.username)
+        page.fill("input[name=password]", airflow.password)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("text=Browse")
+        yield page
+
+
+class TestPages:
+    """The tabs within Airflow's own pages."""
+
+    def show(self, page: Page, airflow: LocalAirflow, path: str) -> FrameLocator:
+        page.goto(f"{airflow.url}{path}")
+        frame = page.frame_locator("iframe")
+        frame.locator("#content:not([hidden])").wait_for()
+        return frame
+
+    def test_the_tab_of_a_run_shows_the_numbers_of_the_route(
+        self, page: Page, airflow: LocalAirflow, run: str, timings: dict[str, Any]
+    ) -> None:
+        page.goto(f"{airflow.url}/dags/{DAG}/runs/{quote(run, safe='')}")
+        page.click("text=Stage timings")
+        frame = page.frame_locator("iframe")
+        frame.locator("#content:not([hidden])").wait_for()
+        text = frame.locator("body").inner_text()
+        assert run in text
+        (bottleneck,) = [stage["stage"] for stage in timings["stages"] if stage["bottleneck"]]
+        assert f"Bottleneck: {bottleneck}" in text
+        rows = [
+            row.locator("th, td").all_inner_texts() for row in frame.locator("#stages-table tbody tr").all()
+        ]
+        tasks_and_items = [(cells[0].split()[0], int(cells[3]), int(cells[4])) for cells in rows]
+        assert tasks_and_items == [
+            (stage["stage"], stage["tasks"], stage["items"]) for stage in timings["stages"]
+        ]
+        assert "DecodeError" in text
+
+    def test_the_link_of_a_task_leads_there(self, page: Page, airflow: LocalAirflow, run: str) -> None:
+        path = f"/api/v2/dags/{DAG}/dagRuns/{quote(run, safe='')}/taskInstances/ingest/links"
+        url = airflow.request("GET", path)["extra_links"]["Stage timings"]
+        frame = self.show(page, airflow, url.removeprefix(airflow.url))
+        assert run in frame.locator("body").inner_text()
+
+    def test_the_tab_of_a_mapped_task_knows_which(self, page: Page, airflow: LocalAirflow, run: str) -> None:
+        path = f"/dags/{DAG}/runs/{quote(run, safe='')}/tasks/inference/mapped/1/plugin/aiopt-task"
+        frame = self.show(page, airflow, path)
+        assert "inference [1]" in frame.locator("body").inner_text()
+
+    def test_the_tab_of_a_dag_has_its_runs(self, page: Page, airflow: LocalAirflow, run: str) -> None:
+        assert run in self.show(page, airflow, f"/dags/{DAG}/plugin/aiopt-dag").locator("body").inner_text()
+
+    def test_the_page_of_all_pipelines_has_the_dag(self, page: Page, airflow: LocalAirflow, run: str) -> None:
+        assert DAG in self.show(page, airflow, "/plugin/aiopt").locator("body").inner_text()
+        page.reload()  # Airflow has put the frame's place into the address meanwhile
+        frame = page.frame_locator("iframe")
+        frame.locator("#content:not([hidden])").wait_for()
+        assert DAG in frame.locator("body").inner_text()
 
 
 LIVE = """
