@@ -184,5 +184,6 @@ class StreamEngine:
                 if output is None:
                     break
                 recorder.count_batch("ingest", output.batch.num_rows, len(output.bad))
+                recorder.stages["ingest"].bytes_in += output.batch.column("payload").nbytes
                 yield StreamItem(shard.name, output.batch, output.bad)
             yield StreamItem(shard.name)

@@ -59,7 +59,7 @@ function facts() {
     ["Records in", count(run.records_in)],
     ["Results", count(run.results)],
     ["Quarantined", count(run.quarantined)],
-    ["Pipeline", run.pipeline ?? "–"],
+    ...(run.pipeline === DAG_ID ? [] : [["Pipeline", run.pipeline]]),
     ["Mode", run.mode ?? "–"],
   ];
   byId("started").textContent = run.started_at ? `started ${time(run.started_at)}` : "not started";

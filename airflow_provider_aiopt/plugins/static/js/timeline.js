@@ -42,7 +42,9 @@ export class Timeline {
     const grouped = many && this.choice.value === "percentiles";
     byId("timeline-note").textContent = grouped ? manyNote(this.all) : "";
     const shown = grouped ? percentileRows(this.all) : this.all;
-    legend(byId("timeline-legend"), SEGMENTS.map(({ name, title }) => [title, colours().segment(name)]));
+    // Only streamed stages wait for each other.
+    const present = SEGMENTS.filter(({ name }) => name !== "waiting" || this.all.some((row) => row.seconds[name] > 0));
+    legend(byId("timeline-legend"), present.map(({ name, title }) => [title, colours().segment(name)]));
     this.draw(shown, grouped ? "since the task was scheduled" : "since the first task was scheduled");
   }
 

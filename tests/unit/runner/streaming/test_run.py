@@ -99,6 +99,17 @@ def test_reasons_for_quarantine_are_counted(pipeline: Any) -> None:
     assert "quarantined_by" not in ingest.details
 
 
+def test_as_many_bytes_are_read_as_in_stages(
+    make_pipeline: Make, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    read = []
+    for run in (run_streaming, run_pipeline):
+        pipeline = make_pipeline(tmp_path_factory.mktemp("run"))
+        pipeline.write_rows((1, 2), (3, 4))
+        read.append(run(pipeline.context())[0].bytes_in)
+    assert read[0] == read[1] > 0
+
+
 def test_how_batches_were_cut_is_in_the_report(pipeline: Any) -> None:
     inference = run_streaming(pipeline.context(execution__batch_size=4))[2]
     assert inference.details["batching"] == {
