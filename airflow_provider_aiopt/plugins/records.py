@@ -6,6 +6,7 @@ them is met here.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -162,9 +163,19 @@ def _task_facts(row: Any) -> TaskFacts:
     )
 
 
+def _plain(value: Any) -> Any:
+    """Return the JSON value of an XCom; no objects are made of it, as Airflow's own reader would."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return None
+
+
 def _add_reports(found: FoundReports, row: Row[Any]) -> None:
     """Add the reports of one XCom to *found*."""
-    value = XComModel.deserialize_value(row)
+    value = _plain(row.value)
     for item in value if row.key == REPORTS_KEY and isinstance(value, list) else [value]:
         try:
             report = StageReport.model_validate(item)

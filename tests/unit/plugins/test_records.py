@@ -55,6 +55,15 @@ def test_an_xcom_may_be_kept_as_text() -> None:
     assert len(found(xcom(json.dumps(REPORT))).reports) == 1
 
 
+def test_no_object_is_made_of_what_a_task_wrote() -> None:
+    made = {
+        "__classname__": "airflow.sdk.definitions.asset.Asset",
+        "__version__": 1,
+        "__data__": {"uri": "x"},
+    }
+    assert records._plain(json.dumps(made)) == made
+
+
 @pytest.mark.parametrize("value", [None, "s3://bucket/xcom", 7, {}, [REPORT], REPORT | {"wall_s": -1}])
 def test_what_is_no_report_is_counted(value: Any) -> None:
     read = found(xcom(value), xcom(REPORT))
