@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from airflow_support import REPOSITORY, wait_until
 from components import requires_program, requires_success
-from redis_server import free_port, listens
+from redis_server import free_port
 
 CACHE = REPOSITORY / ".cache"
 MAPPING = REPOSITORY / "airflow_provider_aiopt" / "telemetry" / "statsd_mapping.yaml"
@@ -44,14 +44,19 @@ class Server:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
         try:
-            wait_until(lambda: self._listens(port), f"{Path(command[0]).name} listens", timeout=60)
+            wait_until(self._is_ready, f"{Path(command[0]).name} is ready", timeout=60)
         except BaseException:
             self.stop()
             raise
 
-    def _listens(self, port: int) -> bool:
+    def _is_ready(self) -> bool:
+        # Prometheus listens, and answers 503 to queries, before it has replayed its write-ahead log.
         assert self._process.poll() is None, self.log.read_text()
-        return listens(port)
+        try:
+            get(f"{self.url}/-/ready")
+        except OSError:
+            return False
+        return True
 
     def stop(self) -> None:
         """Kill it and wait for its end."""
