@@ -19,6 +19,11 @@ from airflow_provider_aiopt.exceptions import RecordError
 from airflow_provider_aiopt.spec.source import SourceSpec
 
 STAGE = "ingest"
+# Handing a call to another thread and its answer back costs as much as reading a small file: these share one.
+# Few enough to a call that all threads have some to read, up to the end.
+_GROUP_BYTES = 64 * 1024
+_GROUP_FILES = 16
+_GROUPS_PER_CALL = 8
 
 
 class RecordSource(Protocol):
@@ -98,9 +103,8 @@ class Source:
         :param ahead: how many reads may be under way
         """
         if self.spec.format == "files":
-            chosen = self.entries[start:stop]
             with self.root.calls.keeping_threads():
-                yield from map_ordered(self._read_file, chosen, executor, ahead=ahead)
+                yield from self._read_files(self.entries[start:stop], executor, ahead)
             return
         if self._next_row != start:  # else it goes on where the shard before ended, without skipping anew
             self._rows, self._next_row = self._rows_from(start), start
@@ -122,6 +126,26 @@ class Source:
         rows, self._rows, self._next_row = self._rows, iter(()), -1
         if isinstance(rows, Generator):
             rows.close()
+
+    def _read_files(
+        self, entries: Sequence[Entry], executor: Executor, ahead: int
+    ) -> Iterator[Record | BadRecord]:
+        groups = _groups(entries, most=len(entries) // (_GROUPS_PER_CALL * ahead))
+        for records, rest in map_ordered(self._read_group, groups, executor, ahead=ahead):
+            yield from records
+            yield from map_ordered(self._read_file, rest, executor, ahead=ahead)
+
+    def _read_group(self, entries: Sequence[Entry]) -> tuple[list[Record | BadRecord], Sequence[Entry]]:
+        """Read one after another until they are more bytes than were listed; return those left over too."""
+        records: list[Record | BadRecord] = []
+        size = 0
+        for number, entry in enumerate(entries):
+            if size > _GROUP_BYTES:
+                return records, entries[number:]
+            record = self._read_file(entry)
+            records.append(record)
+            size += len(record.payload) if isinstance(record, Record) else 0
+        return records, ()
 
     def _read_file(self, entry: Entry) -> Record | BadRecord:
         name, uri = entry.printable_name, self.root.uri_of(entry)
@@ -158,3 +182,16 @@ class Source:
             return Record.from_payload(record_id, uri, row_payload(row, self.spec))
         except RecordError as error:
             return BadRecord.from_error(record_id, uri, STAGE, error)
+
+
+def _groups(entries: Sequence[Entry], most: int) -> Iterator[Sequence[Entry]]:
+    """Cut *entries* into runs of at most *most* files that are listed with few bytes together."""
+    most = max(1, min(most, _GROUP_FILES))
+    start = size = 0
+    for number, entry in enumerate(entries):
+        if number > start and (number - start == most or size + entry.size > _GROUP_BYTES):
+            yield entries[start:number]
+            start, size = number, 0
+        size += entry.size
+    if start < len(entries):
+        yield entries[start:]

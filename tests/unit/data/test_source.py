@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_provider_aiopt.data.listing import list_source
+from airflow_provider_aiopt.data.listing import Entry, list_source
 from airflow_provider_aiopt.data.records import BadRecord, Record
 from airflow_provider_aiopt.data.source import Source
 from airflow_provider_aiopt.spec import SourceSpec
@@ -76,6 +77,64 @@ class TestFiles:
         assert bad.error_class == "PathEscapeError"
         assert bad.message.encode()
         assert "caf\\xe9" in bad.message
+
+
+class TestSmallFiles:
+    """What one call of the executor reads."""
+
+    @pytest.fixture
+    def calls(self, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+        made: list[list[str]] = []
+        read_group = Source._read_group
+
+        def spy(found: Source, entries: Sequence[Entry]) -> Any:
+            made.append([entry.name for entry in entries])
+            return read_group(found, entries)
+
+        monkeypatch.setattr(Source, "_read_group", spy)
+        return made
+
+    def source_of(self, folder: Path, sizes: Sequence[int]) -> Source:
+        for number, size in enumerate(sizes):
+            (folder / f"{number:03d}.txt").write_bytes(b"x" * size)
+        return source(folder)
+
+    def test_many_share_a_call(self, tmp_path: Path, calls: list[list[str]]) -> None:
+        found = self.source_of(tmp_path, [1] * 100)
+        with ThreadPoolExecutor(1) as pool:
+            records = list(found.read(0, 100, pool, ahead=1))
+
+        assert [record.id for record in records] == [f"{number:03d}.txt" for number in range(100)]
+        assert [len(names) for names in calls] == [12] * 8 + [4]
+
+    def test_few_are_shared_out(self, tmp_path: Path, calls: list[list[str]]) -> None:
+        found = self.source_of(tmp_path, [1] * 20)
+        with ThreadPoolExecutor(1) as pool:
+            list(found.read(0, 20, pool, ahead=4))
+
+        assert [len(names) for names in calls] == [1] * 20
+
+    def test_large_ones_have_their_own(self, tmp_path: Path, calls: list[list[str]]) -> None:
+        found = self.source_of(tmp_path, [40_000, 20_000, 20_000, 100_000, 1] * 10)
+        with ThreadPoolExecutor(1) as pool:
+            list(found.read(0, 50, pool, ahead=1))
+
+        assert [len(names) for names in calls[:4]] == [2, 1, 1, 3]
+
+    def test_files_larger_than_listed_are_left_to_other_calls(
+        self, tmp_path: Path, calls: list[list[str]]
+    ) -> None:
+        found = self.source_of(tmp_path, [0] * 32)
+        for number in range(32):
+            (tmp_path / f"{number:03d}.txt").write_bytes(b"x" * 70_000)
+        with ThreadPoolExecutor(1) as pool:
+            records = list(found.read(0, 32, pool, ahead=1))
+            read_at_once = found._read_group(found.entries[:4])
+
+        assert [record.id for record in records] == [f"{number:03d}.txt" for number in range(32)]
+        assert calls[0] == [f"{number:03d}.txt" for number in range(4)]
+        assert len(read_at_once[0]) == 1
+        assert list(read_at_once[1]) == list(found.entries[1:4])
 
 
 class TestRows:
