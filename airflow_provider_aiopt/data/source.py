@@ -20,10 +20,10 @@ from airflow_provider_aiopt.spec.source import SourceSpec
 
 STAGE = "ingest"
 # Handing a call to another thread and its answer back costs as much as reading a small file: these share one.
-# Few enough to a call that all threads have some to read, up to the end.
+# Each call that may be under way gets several such groups, so that all threads have some up to the end.
 _GROUP_BYTES = 64 * 1024
 _GROUP_FILES = 16
-_GROUPS_PER_CALL = 8
+_GROUPS_A_LANE = 8
 
 
 class RecordSource(Protocol):
@@ -130,13 +130,16 @@ class Source:
     def _read_files(
         self, entries: Sequence[Entry], executor: Executor, ahead: int
     ) -> Iterator[Record | BadRecord]:
-        groups = _groups(entries, most=len(entries) // (_GROUPS_PER_CALL * ahead))
+        groups = _groups(entries, most=len(entries) // (_GROUPS_A_LANE * ahead))
         for records, rest in map_ordered(self._read_group, groups, executor, ahead=ahead):
             yield from records
             yield from map_ordered(self._read_file, rest, executor, ahead=ahead)
 
     def _read_group(self, entries: Sequence[Entry]) -> tuple[list[Record | BadRecord], Sequence[Entry]]:
-        """Read one after another until they are more bytes than were listed; return those left over too."""
+        """Read one after another, up to what a call may hold; return the records and the files left.
+
+        Files are left where a listing told too little of their sizes.
+        """
         records: list[Record | BadRecord] = []
         size = 0
         for number, entry in enumerate(entries):
