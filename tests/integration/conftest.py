@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -30,16 +29,6 @@ class AirflowStarter(Protocol):
         dags: Path | None = None,
         database: Database = "sqlite",
     ) -> LocalAirflow: ...
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _heed_ctrl_c() -> None:
-    """Have the processes that tests start heed Ctrl-C.
-
-    Whoever is started in the background of a shell script has it ignored, and that is inherited.
-    """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
