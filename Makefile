@@ -85,6 +85,10 @@ bench-gpu: ## Compare streaming on an NVIDIA GPU with the bare session loop (ONN
 bench-latency: $(LATENCY) ## Measure upload to first task and to results beside Airflow's own ways: about an hour
 	@$(BIN)/python -m benchmarks.latency $(BENCH_ARGS)
 
+.PHONY: bench-burst
+bench-burst: $(LATENCY) ## Upload 10,000 files at once to a running Airflow, with and without a million there before
+	@for existing in 0 100000 1000000; do $(BIN)/python -m benchmarks.burst_events --existing $$existing $(BENCH_ARGS); done
+
 .PHONY: fault-events
 fault-events: $(TEST) ## Kill parts of an Airflow at random while 2,000 files are uploaded; nothing may be lost or done twice
 	@$(BIN)/python -m benchmarks.fault_events $(FAULT_ARGS)

@@ -24,6 +24,7 @@ from benchmarks.machine import surroundings
 from benchmarks.paths import CACHE, RESULTS, TRIES
 
 _UPLOADS = 20
+_NAMES = {"postgresql": "latency", "sqlite": "latency_sqlite"}
 _PACKAGES = ("apache-airflow-core", "apache-airflow-providers-standard", "asyncpg", "psycopg2-binary")
 _BLOCKS = 2
 _SEED = 4
@@ -80,7 +81,12 @@ def _versions() -> dict[str, str]:
 
 
 def _folder(options: argparse.Namespace) -> Path:
-    whole = len(options.systems) == len(systems()) and len(options.configurations) == len(CONFIGURATIONS)
+    """Return where the figures go: of all systems with PostgreSQL, of those with a target with SQLite."""
+    expected = {
+        "postgresql": set(systems()),
+        "sqlite": {name for name, system in systems().items() if system.sqlite_first_task_p95_s},
+    }[options.database]
+    whole = expected <= {*options.systems} and len(options.configurations) == len(CONFIGURATIONS)
     return RESULTS if whole and options.uploads >= _UPLOADS else TRIES
 
 
@@ -105,7 +111,8 @@ def main() -> None:
         **figures,
         "uploads": [sample.to_dict() for sample in samples],
     }
-    conclude("latency", values, tables(samples, figures), checks(figures, known.values()), _folder(options))
+    targets = checks(figures, known.values(), options.database)
+    conclude(_NAMES[options.database], values, tables(samples, figures), targets, _folder(options))
 
 
 if __name__ == "__main__":

@@ -93,6 +93,7 @@ class System(ABC):
     :ivar payload: the file that is uploaded
     :ivar first_task_p95_s: what the p95 of upload to first task has to keep, by configuration
     :ivar results_p95_s: the same for upload to results
+    :ivar sqlite_first_task_p95_s: what stands for *first_task_p95_s* where Airflow's database is SQLite
     """
 
     name: ClassVar[str]
@@ -100,6 +101,7 @@ class System(ABC):
     payload: ClassVar[Path | None] = None
     first_task_p95_s: ClassVar[Mapping[str, float]] = {}
     results_p95_s: ClassVar[Mapping[str, float]] = {}
+    sqlite_first_task_p95_s: ClassVar[Mapping[str, float]] = {}
 
     @abstractmethod
     def body(self, site: Site) -> str:

@@ -8,6 +8,7 @@ upload shows.
 from __future__ import annotations
 
 import os
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from airflow_provider_aiopt import NewUploadSensor, NewUploadTrigger, TakeUpload
 ROOT = Path(os.environ.get("RECORD_UPLOADS_ROOT", "/nonexistent"))
 RETRIES = int(os.environ.get("RECORD_UPLOADS_RETRIES", "1"))
 POISON = "poison"
+HOLD_S = 60.0
 
 
 def watch(dag_id: str) -> dict[str, Any]:
@@ -29,9 +31,12 @@ def watch(dag_id: str) -> dict[str, Any]:
 
 @task
 def record(manifest: Any, consumer: str, run: str) -> int:
-    """Write a result for every upload; one whose name says so fails."""
+    """Write a result for every upload; one whose name says so fails.  Wait while there is a file ``hold``."""
     from airflow_provider_aiopt.data.uploads import from_jsonl
 
+    deadline = time.monotonic() + HOLD_S
+    while (ROOT / "hold").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
     results = ROOT / "results" / consumer
     results.mkdir(parents=True, exist_ok=True)
     uploads = from_jsonl(Path(manifest).read_bytes(), manifest)

@@ -159,6 +159,31 @@ class TestAsset:
         assert airflow.xcom("by_asset", run_id, "record") == 1
         assert by_asset.names() == sorted([*before, "cleared.jpg"])
 
+    def test_what_comes_while_no_further_run_may_be_active_waits_for_its_turn(
+        self, airflow: LocalAirflow, by_asset: Recorded, root: Path
+    ) -> None:
+        before, most = by_asset.names(), airflow.dag("by_asset")["max_active_runs"]
+        hold = root / "hold"
+        hold.touch()
+        try:
+            for number in range(most):
+                by_asset.put(f"at-work-{number}.jpg")
+                wait_until(
+                    lambda wanted=number + 1: states(airflow, "by_asset").count("running") == wanted,
+                    f"{number + 1} runs are at work",
+                    timeout=PATIENCE_S,
+                )
+            for number in range(3):
+                by_asset.put(f"waits-{number}.jpg")
+            # The triggerer hands their events on, and the scheduler finds that it may start nothing.
+            airflow.watch(5)
+            assert states(airflow, "by_asset").count("running") == most
+        finally:
+            hold.unlink()
+
+        late = [f"waits-{number}.jpg" for number in range(3)]
+        wait_for(by_asset, *before, *(f"at-work-{number}.jpg" for number in range(most)), *late)
+
     def test_a_run_by_hand_is_skipped(self, airflow: LocalAirflow, by_asset: Recorded) -> None:
         run_id = airflow.trigger("by_asset")
         airflow.wait_for_run("by_asset", run_id)
