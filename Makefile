@@ -33,6 +33,8 @@ endif
 KEEP ?=
 DEMO_ARGS := $(if $(filter-out 0,$(KEEP)),--keep)
 PYTEST_ARGS ?=
+# Tests wait for servers much of the time. Those of a module stay together, for they share what it starts.
+TEST_WORKERS ?= 2
 BENCH_ARGS ?=
 FAULT_ARGS ?=
 
@@ -49,8 +51,8 @@ demo: $(DEMO) ## Classify six photographs on a real Airflow and say where the ti
 	@$(BIN)/python scripts/demo.py $(DEMO_ARGS)
 
 .PHONY: test
-test: $(TEST_NEEDS) ## Run all tests (PYTEST_ARGS="-k name" for some; AIOPT_REQUIRE_ALL=1 so that none is skipped)
-	@$(BIN)/pytest $(PYTEST_ARGS)
+test: $(TEST_NEEDS) ## Run all tests (PYTEST_ARGS="-k name" for some, TEST_WORKERS=0 for one by one; AIOPT_REQUIRE_ALL=1 so that none is skipped)
+	@$(BIN)/pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: $(TEST) ## Check style, types and the layers

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from airflow_support import REPOSITORY, wait_until
-from components import requires_program, requires_success
+from components import CACHE, alone, requires_program, requires_success
 from redis_server import free_port
 
-CACHE = REPOSITORY / ".cache"
 MAPPING = REPOSITORY / "airflow_provider_aiopt" / "telemetry" / "statsd_mapping.yaml"
 EXPORTER_SOURCE = Path(__file__).parent / "monitoring" / "statsd_exporter"
 EXPORTER = "github.com/prometheus/statsd_exporter"
@@ -72,7 +71,8 @@ class StatsdExporter(Server):
         # go.mod names modules that the Go of Debian 12, 1.19, can build; -C is not known to it.
         command = ["go", "build", "-o", str(program), EXPORTER]
         how = "needs Go and a module proxy that it reaches"
-        requires_success("statsd_exporter", command, how, cwd=EXPORTER_SOURCE)
+        with alone("statsd_exporter"):
+            requires_success("statsd_exporter", command, how, cwd=EXPORTER_SOURCE)
         port, self.udp_port = free_port(), free_port()
         options = {
             "web.listen-address": f"127.0.0.1:{port}",

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import fcntl
 import shutil
 from pathlib import Path
 
+import components
 import pytest
 from components import REQUIRE_ALL, requires, requires_program, requires_success
 
@@ -74,3 +76,19 @@ def test_what_is_there_is_not_skipped() -> None:
 def test_what_is_forbidden_is_absent() -> None:
     with pytest.raises(pytest.skip.Exception, match="component absent: truth: find some"):
         requires_success("truth", ["false"], "find some")
+
+
+def test_one_at_a_time_builds_a_component(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(components, "CACHE", tmp_path / "cache")
+    with components.alone("server"):
+        assert is_locked(tmp_path / "cache" / "server.lock")
+    assert not is_locked(tmp_path / "cache" / "server.lock")
+
+
+def is_locked(path: Path) -> bool:
+    with path.open("w") as other:
+        try:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

@@ -7,11 +7,10 @@ import os
 import subprocess
 from pathlib import Path
 
-from airflow_support import REPOSITORY, wait_until
-from components import requires_program, requires_success
+from airflow_support import wait_until
+from components import CACHE, alone, requires_program, requires_success
 from redis_server import free_port, listens
 
-CACHE = REPOSITORY / ".cache"
 _HERE = Path(__file__).parent
 _KAFKA = """\
 process.roles=broker,controller
@@ -72,7 +71,9 @@ def _kafka_libraries() -> Path:
     requires_program("mvn", "apt-get install maven")
     pom = _HERE / "kafka_broker" / "pom.xml"
     folder = CACHE / "kafka-4.3.1"
-    if not (folder / "complete").exists():
+    with alone("kafka"):
+        if (folder / "complete").exists():
+            return folder
         command = [
             "mvn",
             "-q",
@@ -96,7 +97,8 @@ class PubsubEmulator:
         # go.mod names modules that the Go of Debian 12, 1.19, can build; -C is not known to it.
         command = ["go", "build", "-o", str(program), "."]
         how = "needs Go and a module proxy that it reaches"
-        requires_success("Pub/Sub emulator", command, how, cwd=source)
+        with alone("pubsub-emulator"):
+            requires_success("Pub/Sub emulator", command, how, cwd=source)
         self._process = subprocess.Popen(
             [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ
         )
