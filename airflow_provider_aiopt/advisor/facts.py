@@ -95,6 +95,11 @@ class StageFacts:
         return self._sum(lambda evidence: evidence.write_s + evidence.commit_s)
 
     @property
+    def write_s(self) -> float:
+        """Time of writing batches."""
+        return self._sum(lambda evidence: evidence.write_s)
+
+    @property
     def commits(self) -> int:
         """How many shards were committed."""
         return int(self._sum(lambda evidence: evidence.commits))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -136,7 +137,8 @@ def _size(report: StageReport) -> int:
 
 
 def _compact_size(report: StageReport) -> int:
-    return len(report.model_dump_json(exclude_defaults=True).encode())
+    values = report.model_dump(mode="json", exclude_defaults=True)
+    return len(json.dumps(values, ensure_ascii=False).encode())
 
 
 def _without_series(report: StageReport) -> StageReport:

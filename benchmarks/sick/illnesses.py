@@ -64,7 +64,7 @@ ILLNESSES: tuple[Illness, ...] = (
         "batches of one",
         "inference.batch-size",
         "execution.batch_size is 1 for rows of eight numbers",
-        spec=lambda _: _rows(6000, batch_size=1),
+        spec=lambda _: _rows(3000, batch_size=1),
     ),
     LocalIllness(
         "cold cache",
@@ -79,8 +79,8 @@ ILLNESSES: tuple[Illness, ...] = (
     LocalIllness(
         "tiny shards",
         "startup.commits",
-        "400 shards of 15 rows each",
-        spec=lambda _: _rows(6000, batch_size=64, shards=400),
+        "150 shards of 200 rows each",
+        spec=lambda _: _rows(30_000, batch_size=64, shards=150),
     ),
     LocalIllness(
         "oversubscribed threads",

@@ -14,14 +14,16 @@ _LARGEST_BATCH = 64
 _WORTH_SHARE = 0.02  # of the run that what is left of the batches' cost may be
 _EFFICIENCY = 0.95  # of cores that each have one thread
 _HALVED = 0.5
+_SHORT_S = 100e-6  # calls shorter than this are hardly more than the call itself
 _IN_FLIGHT = 2  # batches that preprocessing works on at once
 
 
 def _batch_cost_s(facts: Facts, stage: StageFacts) -> float:
     """Return what a stage spent on handing batches on: no reading, no transform and no model."""
     if stage.name == "ingest":
-        at_once = facts.number("source.readers") or 1
-        work = stage.read_s / at_once
+        work = stage.read_s / (facts.number("source.readers") or 1)
+    elif stage.call_s < _SHORT_S * stage.calls:
+        work = 0.0
     else:
         at_once = _IN_FLIGHT if stage.name == "preprocess" and not facts.streamed else stage.lanes
         work = stage.call_s / at_once
@@ -110,7 +112,7 @@ RULES = (
         "x (1 - batch size / new batch size)",
         assumptions="that time is paid for each batch, whatever its size; a record takes the "
         "transform and the "
-        "model as long in a large batch as in a small one",
+        "model as long in a large batch as in a small one, unless calls take less than 0.1 ms",
         reason=AMDAHL,
         look=_batch_size,
     ),

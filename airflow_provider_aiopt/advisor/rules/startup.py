@@ -53,14 +53,15 @@ def _commits(facts: Facts) -> Finding | None:
     stages = [stage for stage in facts.stages.values() if stage.commits > 1 and stage.summary.tasks == 1]
     if shards is None or shards < 2 or not stages:  # noqa: PLR2004 - one shard cannot become fewer
         return None
-    waits = {stage.name: min(stage.commit_s, stage.summary.wait_output_s) for stage in stages}
-    waited, commits = sum(waits.values()), sum(stage.commits for stage in stages)
+    waited = sum(map(_for_shards_s, stages))
+    commits = sum(stage.commits for stage in stages)
     each = waited / shards  # of all stages' commits of one shard
     if not each:
         return None
     fewer = max(1, min(shards, math.floor(_COMMIT_SHARE * max(0.0, facts.elapsed_s - waited) / each)))
     return Finding(
-        title=f"{shards} shards: committing them took {share(waited / facts.elapsed_s)} of the run",
+        title=f"{shards} shards: opening and committing them took "
+        f"{share(waited / facts.elapsed_s)} of the run",
         evidence=(
             f"{commits} commits of {duration(sum(stage.commit_s for stage in stages) / commits)} each",
             f"{facts.report.records_in / shards:.1f} records to a shard",
@@ -68,6 +69,14 @@ def _commits(facts: Facts) -> Finding | None:
         changes=(Change(scope="spec", key="execution.shards", value=fewer, before=shards),),
         saved_s=waited * (1 - fewer / shards),
     )
+
+
+def _for_shards_s(stage: StageFacts) -> float:
+    """Return what a stage spent on shards as such: waits for their files, and a look at each beforehand."""
+    waited = max(0.0, stage.summary.wait_output_s - stage.write_s)
+    if stage.name == STAGES[0] or stage.streamed:  # its getting ready is imports, listing and model
+        return waited
+    return waited + max(0.0, stage.setup_s - stage.summary.model_load_s)
 
 
 def _one_task(facts: Facts) -> Finding | None:
@@ -124,9 +133,9 @@ RULES = (
         family="startup",
         finds="so many shards that committing them holds the stages up",
         changes="`execution.shards`",
-        formula="saved = waits for commits x (1 - new shards / shards); so many that commits are "
-        "1 % of the run",
-        assumptions="a commit takes as long for a large shard as for a small one",
+        formula="saved = (waits for files - writing of batches + getting ready without the model) "
+        "x (1 - new shards / shards); as many shards as cost 1 % of the run",
+        assumptions="a shard costs as much, whatever its size; it is ready as soon as a large one is",
         reason=AMDAHL,
         look=_commits,
     ),
