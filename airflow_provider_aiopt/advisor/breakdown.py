@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
 from airflow_provider_aiopt.advisor.facts import Facts, StageFacts
@@ -34,6 +35,8 @@ def time_shares(facts: Facts) -> dict[Family, float]:
         seconds["queueing"] = _queued_s(facts)
         seconds["startup"] = seconds.get("startup", 0.0) + _starting_s(facts)
     whole = max(facts.elapsed_s, sum(seconds.values()))
+    if not math.isfinite(whole):  # a report may say what it likes
+        return {}
     ordered = sorted(seconds.items(), key=lambda item: -item[1])
     return {family: spent / whole for family, spent in ordered if spent > 0}
 

@@ -57,7 +57,7 @@ class StageFacts:
     def lanes(self) -> int:
         """Threads that kept it fully busy, of one task."""
         found = [report.details.get("threads") for report in self.reports]
-        return max((value for value in found if isinstance(value, int)), default=1)
+        return max((value for value in found if isinstance(value, int) and value > 0), default=1)
 
     @property
     def cpu_s(self) -> float:
@@ -261,9 +261,9 @@ class Facts:
         return next((settings[key] for settings in found if key in settings), None)
 
     def number(self, key: str) -> int | None:
-        """Return the whole number that a key of the spec had."""
+        """Return the number, 1 or more, that a key of the spec had; None for anything else."""
         value = self.setting(key)
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
+        return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
     @cached_property
     def spans(self) -> tuple[TaskSpan, ...]:
@@ -276,7 +276,7 @@ class Facts:
             TaskSpan(
                 times,
                 work_s=max(report.wall_s for report in reports),
-                cpu_s=sum(report.cpu_s for report in reports),
+                cpu_s=_process_cpu_s(reports),
                 stage=reports[0].stage,
             )
             for times in self.report.task_times
@@ -317,6 +317,12 @@ def most_at_once(spans: Sequence[TaskSpan]) -> int:
         running += change
         most = max(most, running)
     return most
+
+
+def _process_cpu_s(reports: Sequence[StageReport]) -> float:
+    """Return the CPU time of a task's process; streamed stages each have that of all of them."""
+    counted = [report.evidence.user_s + report.evidence.system_s for report in reports if report.evidence]
+    return max(sum(report.cpu_s for report in reports), *counted, 0.0)
 
 
 def _moment(time: datetime | None) -> float:

@@ -40,10 +40,12 @@ def least_elapsed_s(demand_s: float, servers: float) -> float:
 
 
 def makespan_s(tasks: int, each_s: float, demand_s: float, slots: int, cores: int) -> float:
-    """Return how long equal *tasks* take: in waves of *slots*, and no faster than *cores* do their work.
+    """Return how long equal *tasks* take that begin with their CPU time and wait in the rest.
 
-    Graham, "Bounds on Multiprocessing Timing Anomalies", SIAM J. Appl. Math. 17 (2), 1969, for equal tasks,
-    with the bound of the work from Denning and Buzen, 1978.
+    They run in waves of *slots*.  Those of a wave start together, so that their CPU times share the *cores*,
+    and the last of them waits when all are done.  For the waves of equal tasks: Graham, "Bounds on
+    Multiprocessing Timing Anomalies", SIAM J. Appl. Math. 17 (2), 1969; for the sharing within a wave:
+    Denning and Buzen, 1978.
 
     :param tasks: how many there are
     :param each_s: how long one takes
@@ -51,7 +53,10 @@ def makespan_s(tasks: int, each_s: float, demand_s: float, slots: int, cores: in
     :param slots: how many may run at once
     :param cores: cores that they share
     """
-    return max(math.ceil(tasks / slots) * each_s, least_elapsed_s(tasks * demand_s, cores))
+    at_once = min(tasks, slots)
+    demand = min(demand_s, each_s)
+    wave_s = max(demand, least_elapsed_s(at_once * demand, cores)) + each_s - demand
+    return math.ceil(tasks / slots) * wave_s
 
 
 def gain(elapsed_s: float, saved_s: float) -> float:

@@ -31,7 +31,10 @@ Scope = Literal["spec", "airflow", "pool", "mode", "host", "command"]
 Kind = Literal["setting", "mode", "conditional"]
 
 MODE_WEIGHT = 0.5
-"""How much of the gain of another mode of execution counts: it changes how a run is retried and inspected."""
+"""How much of the time counts that another mode of execution saves.
+
+It changes how a run is retried and inspected, and spares a run much that has a cause of its own.
+"""
 
 
 class _Model(BaseModel):
@@ -96,8 +99,7 @@ class Recommendation(_Model):
     @property
     def rank(self) -> tuple[bool, float]:
         """Its place among others, the largest first: what is conditional comes after all that is not."""
-        weight = MODE_WEIGHT if self.kind == "mode" else 1.0
-        return self.kind != "conditional", 1 + (self.gain - 1) * weight
+        return self.kind != "conditional", self.saved_s * (MODE_WEIGHT if self.kind == "mode" else 1.0)
 
 
 class Diagnosis(_Model):

@@ -31,7 +31,7 @@ class ColumnFacts(_Evidence):
 
     name: str
     dtype: str
-    row_bytes: int
+    row_bytes: int = Field(ge=1)
     holds: str | None = None
 
 
@@ -65,19 +65,19 @@ class StageEvidence(_Evidence):
     settings: dict[str, JsonValue] = Field(default_factory=dict)
     cores: int = Field(default=1, ge=1)
     host_cores: int = Field(default=1, ge=1)
-    user_s: float = 0.0
-    system_s: float = 0.0
+    user_s: float = Field(default=0.0, ge=0)
+    system_s: float = Field(default=0.0, ge=0)
     voluntary_switches: int = 0
     involuntary_switches: int = 0
     cpu_pressure: float | None = None
-    setup_s: float | None = None
-    reads: int = 0
-    read_s: float = 0.0
-    write_s: float = 0.0
-    commits: int = 0
-    commit_s: float = 0.0
-    calls: int = 0
-    call_s: float = 0.0
+    setup_s: float | None = Field(default=None, ge=0)
+    reads: int = Field(default=0, ge=0)
+    read_s: float = Field(default=0.0, ge=0)
+    write_s: float = Field(default=0.0, ge=0)
+    commits: int = Field(default=0, ge=0)
+    commit_s: float = Field(default=0.0, ge=0)
+    calls: int = Field(default=0, ge=0)
+    call_s: float = Field(default=0.0, ge=0)
     columns: tuple[ColumnFacts, ...] = ()
 
 

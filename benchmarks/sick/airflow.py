@@ -24,6 +24,8 @@ _DAGS = Path(__file__).parent / "dags"
 _PARAMS = {"execution.shards": "shards", "execution.batch_size": "batch_size"}
 """Params of the DAGs by the key in the spec that each sets."""
 _TIMEOUT_S = 300.0
+_WARM_UPS = 2
+_WARM_SLOTS = 16
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,11 @@ class _AirflowPatient(Patient):
         dag_id = self._illness.dag_id
         self._airflow.wait_for_dag(dag_id)
         self._airflow.unpause(dag_id)
-        self._set_pools(self._illness.pools)
-        # The first task of a worker that has just started imports all of Airflow, which is no illness.
-        self._run({**self._illness.params, "source": str(inputs.small_photographs(12))})
+        # The first task of a worker that has just started imports all of Airflow, which is no illness: all of
+        # the workers are to have had theirs.
+        self._set_pools(dict.fromkeys(self._illness.pools, _WARM_SLOTS))
+        for _ in range(_WARM_UPS):
+            self._run({**self._illness.params, "source": str(inputs.small_photographs(12))})
 
     def _set_pools(self, pools: Mapping[str, int]) -> None:
         api = self._api()

@@ -129,7 +129,10 @@ ILLNESSES: tuple[Illness, ...] = (
         images=240,
         wait_s=0.15,
         pools={"records": 1},
-        environment={"AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1"},
+        environment={
+            "AIRFLOW__CORE__PARALLELISM": "6",
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
+        },
     ),
     AirflowIllness(
         "scheduler asleep",
@@ -138,7 +141,10 @@ ILLNESSES: tuple[Illness, ...] = (
         dag_id="image_classification",
         params={"shards": 1},
         images=12,
-        environment={"AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "5"},
+        environment={
+            "AIRFLOW__CORE__PARALLELISM": "2",
+            "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "5",
+        },
     ),
 )
 

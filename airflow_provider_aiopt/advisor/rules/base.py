@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -67,7 +68,7 @@ class Rule:
         :param facts: the run
         """
         finding = self.look(facts)
-        if finding is None or not finding.changes:
+        if finding is None or not math.isfinite(finding.saved_s):  # a report may say what it likes
             return None
         predicted = gain(facts.elapsed_s, finding.saved_s)
         if predicted < WORTH:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from airflow_provider_aiopt.advisor.facts import Facts, TaskSpan, most_at_once
 from airflow_provider_aiopt.advisor.laws import makespan_s
@@ -34,10 +34,10 @@ def _slots(facts: Facts) -> Finding | None:
         each = sum(task.duration_s for task in tasks) / len(tasks)
         # What a task does beside its stages is starting: the interpreter's and the imports' work.
         demand = sum(task.cpu_s + task.start_up_s for task in tasks) / len(tasks)
-        useful = math.ceil(facts.cores * each / demand) if demand else len(tasks)
-        more = max(now, min(len(tasks), useful))
+        lasts = partial(makespan_s, len(tasks), each, demand, cores=facts.cores)
+        more = min(range(now, len(tasks) + 1), key=lasts)
         span = max(task.ended for task in tasks) - min(task.started for task in tasks)
-        saved += max(0.0, span - makespan_s(len(tasks), each, demand, more, facts.cores))
+        saved += max(0.0, span - lasts(more))
         waited += sum(task.started - task.scheduled for task in tasks)
         pools |= {task.times.pool for task in tasks}
         wanted, slots, count = max(wanted, more), max(slots, now), max(count, len(tasks))
@@ -95,8 +95,8 @@ RULES = (
         family="queueing",
         finds="tasks of one stage wait for each other although cores are idle",
         changes="the pool's slots; in the default pool `[core] parallelism`",
-        formula="stage = max(ceil(tasks / slots) x task, tasks x CPU time / cores)",
-        assumptions="a task's time stays the same while cores are left; what it does beside its "
+        formula="stage = ceil(tasks / slots) x (CPU time x max(1, slots / cores) + waits of a task)",
+        assumptions="tasks are alike and begin with their CPU time; what one does beside its "
         "stages is CPU time",
         reason=f"{GRAHAM}; {DENNING}",
         look=_slots,

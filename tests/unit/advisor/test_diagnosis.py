@@ -121,6 +121,17 @@ def test_gains_are_finite_and_no_less_than_one_whatever_a_report_says(stages: An
     assert all(0 <= part <= 1 for part in diagnosis.shares.values())
 
 
+@pytest.mark.parametrize("value", [0, -1, math.inf, 10**300])
+def test_values_that_no_run_has_do_no_harm(value: Any) -> None:
+    absurd = {
+        "settings": dict.fromkeys(("execution.workers", "source.readers", "model.threads"), value),
+        "details": {"threads": value, "device_busy": value},
+        "cpu_s": abs(value),
+    }
+    diagnosis = diagnose(run(ingest=absurd, preprocess=absurd, inference=absurd))
+    assert all(math.isfinite(advice.gain) for advice in diagnosis.recommendations)
+
+
 def test_a_streamed_run_that_waits_for_its_source_is_bound_by_storage() -> None:
     reading = {"busy_s": 9.5, "cpu_s": 0.2, "evidence": {"reads": 640, "read_s": 37.0}}
     diagnosis = diagnose(streamed(ingest=reading, preprocess={"busy_s": 1.0}, inference={"busy_s": 1.0}))

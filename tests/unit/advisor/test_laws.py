@@ -20,8 +20,8 @@ def test_little() -> None:
     [
         (6, 1, 30),  # one after the other
         (6, 2, 15),
-        (6, 4, 10),  # two waves
-        (6, 6, 6),  # the cores' work is more than one wave
+        (6, 4, 14),  # two waves, in each of which two tasks share a core
+        (6, 6, 9),  # 6 s of work for each of two cores, and the last one's wait
     ],
 )
 def test_makespan_of_tasks_of_five_seconds_and_two_of_them_work(

@@ -71,9 +71,9 @@ def test_gains_are_what_the_formulas_say(name: str, gain: float) -> None:
 def test_slots_are_as_many_as_the_cores_have_work_for() -> None:
     advice = found("queueing.slots")
     (change,) = advice.changes
-    # A task of 6 s with 1.5 s of CPU time: four cores have room for sixteen of them, and there are eight.
+    # Tasks of 6 s with 1.5 s of CPU time: all eight at once work for 3 s on four cores, and wait for 4.5 s.
     assert (change.scope, change.key, change.value, change.before) == ("pool", "records", 8, 1)
-    assert advice.saved_s == pytest.approx(48 - 6)
+    assert advice.saved_s == pytest.approx(48 - 7.5)
 
 
 def test_in_the_default_pool_parallelism_is_what_binds() -> None:
