@@ -180,7 +180,10 @@ def mapped(
 
 _CUSTOM = {"preprocess.kind": "custom", "preprocess.processes": False}
 _DEVICE = {"threads": 2, "device_busy": 0.4}
-_WIDE = {"columns": [{"name": "x", "dtype": "float64", "row_bytes": 8000, "holds": "uint8"}]}
+_WIDE = {
+    "columns": [{"name": "x", "dtype": "float64", "row_bytes": 8000, "holds": "uint8"}],
+    "write_s": 10.0,
+}
 
 SICK: Mapping[str, Callable[[], RunReport]] = {
     "scheduling.idle-sleep": lambda: in_airflow(gap_s=5.0),

@@ -61,7 +61,7 @@ def _queued_s(facts: Facts) -> float:
 
 def _starting_s(facts: Facts) -> float:
     return sum(
-        span.start_up_s / facts.tasks_at_once(facts.stages[span.stage])
+        span.start_up_s / facts.slots_of(facts.stages[span.stage])
         for span in facts.spans
         if span.stage in facts.stages
     )

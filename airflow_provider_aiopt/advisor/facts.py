@@ -16,6 +16,7 @@ from airflow_provider_aiopt.telemetry.hardware.models import HardwareUse, Level
 from airflow_provider_aiopt.telemetry.reports import STAGES, RunReport, StageReport, StageSummary, TaskTimes
 
 _NOTHING = StageEvidence()
+_DECODED_AT_ONCE = 2  # batches that staged preprocessing has under way, see runner/staged.py
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,11 @@ class StageFacts:
     def batches(self) -> int:
         """How many batches it worked on."""
         return sum(sum(report.batch_sizes.values()) for report in self.reports)
+
+    @property
+    def at_once(self) -> int:
+        """Calls of the model or of the transform that are under way at once."""
+        return _DECODED_AT_ONCE if self.name == "preprocess" and not self.streamed else self.lanes
 
     @property
     def worked_on(self) -> int:
@@ -284,13 +290,22 @@ class Facts:
         ]
         return tuple(sorted(spans, key=lambda span: span.started))
 
-    def tasks_at_once(self, stage: StageFacts) -> float:
-        """Return how many tasks of a stage ran at once on average, their starting included if known."""
-        spans = [span for span in self.spans if span.stage == stage.name]
+    def spans_of(self, stage: StageFacts) -> tuple[TaskSpan, ...]:
+        """Return the tasks of a stage that Airflow's times are known of."""
+        return tuple(span for span in self.spans if span.stage == stage.name)
+
+    def slots_of(self, stage: StageFacts) -> float:
+        """Return how many tasks of a stage ran at once: at most by Airflow's times, else on average."""
+        spans = self.spans_of(stage)
+        return float(most_at_once(spans)) if spans else stage.concurrency
+
+    def idle_s(self, stage: StageFacts) -> float:
+        """Return how long, in all, a stage's slots stood empty between its tasks."""
+        spans = self.spans_of(stage)
         if not spans:
-            return stage.concurrency
+            return 0.0
         span_s = max(span.ended for span in spans) - min(span.started for span in spans)
-        return max(1.0, in_progress(sum(span.duration_s for span in spans), span_s))
+        return max(0.0, span_s * self.slots_of(stage) - sum(span.duration_s for span in spans))
 
     @cached_property
     def scheduling_gaps(self) -> tuple[float, ...]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from airflow_provider_aiopt.telemetry.reports import StageSummary
 
 _REMEDIES = {
-    "reading": "Use faster storage for the source or the work folder, or raise execution.workers so that "
+    "reading": "Use faster storage for the source or the work folder, or raise source.readers so that "
     "more is read side by side; a streamed stage waits for the one before it",
     "writing": "Use a faster work folder or sink; a streamed stage waits for the one after it",
     "loading its model": "Each inference task loads the model once: use fewer, larger shards "

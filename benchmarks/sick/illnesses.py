@@ -85,8 +85,11 @@ ILLNESSES: tuple[Illness, ...] = (
     LocalIllness(
         "oversubscribed threads",
         "inference.threads",
-        "model.threads is 32 on two cores",
-        spec=lambda _: {**_images(inputs.small_photographs(240)), "model": {**_MODEL, "threads": 32}},
+        "model.threads is 64 on two cores",
+        spec=lambda _: {
+            **_images(inputs.small_photographs(240), batch_size=2),
+            "model": {**_MODEL, "threads": 64},
+        },
     ),
     LocalIllness(
         "noisy neighbour",

@@ -15,7 +15,7 @@ _WORTH_SHARE = 0.02  # of the run that what is left of the batches' cost may be
 _EFFICIENCY = 0.95  # of cores that each have one thread
 _HALVED = 0.5
 _SHORT_S = 100e-6  # calls shorter than this are hardly more than the call itself
-_IN_FLIGHT = 2  # batches that preprocessing works on at once
+_MANY = 100  # batches of a file from which on closing it is to write down where each of them lies
 
 
 def _batch_cost_s(facts: Facts, stage: StageFacts) -> float:
@@ -25,11 +25,11 @@ def _batch_cost_s(facts: Facts, stage: StageFacts) -> float:
     elif stage.call_s < _SHORT_S * stage.calls:
         work = 0.0
     else:
-        at_once = _IN_FLIGHT if stage.name == "preprocess" and not facts.streamed else stage.lanes
-        work = stage.call_s / at_once
+        work = stage.call_s / stage.at_once
     if facts.streamed:
         return max(0.0, stage.elapsed_s - work - stage.summary.model_load_s)
-    commits = min(stage.commit_s, stage.summary.wait_output_s)
+    many = stage.batches > _MANY * stage.commits
+    commits = 0.0 if many else min(stage.commit_s, stage.summary.wait_output_s)
     return max(0.0, stage.elapsed_s - stage.setup_s - commits - work)
 
 

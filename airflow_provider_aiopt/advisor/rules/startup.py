@@ -19,13 +19,13 @@ def _tasks(facts: Facts) -> Finding | None:
     shards = facts.number("execution.shards")
     if not mapped or shards is None:
         return None
-    fewer = max(1, min(facts.cores, round(max(map(facts.tasks_at_once, mapped)))))
+    fewer = max(1, min(facts.cores, round(max(map(facts.slots_of, mapped)))))
     if fewer >= shards:
         return None
     saved = fixed = loads = 0.0
     for stage in mapped:
         each = _fixed_s(facts, stage) / stage.summary.tasks
-        saved += (stage.summary.tasks - fewer) * each / facts.tasks_at_once(stage)
+        saved += (stage.summary.tasks - fewer) * each / facts.slots_of(stage)
         fixed += each * stage.summary.tasks
         loads += stage.summary.model_load_s
     tasks = sum(stage.summary.tasks for stage in mapped)
@@ -35,7 +35,7 @@ def _tasks(facts: Facts) -> Finding | None:
         evidence=(
             f"{duration(fixed / tasks)} to start each task and to get its stage ready",
             f"{duration(loads)} of loading the model, once in each inference task",
-            f"{max(map(facts.tasks_at_once, mapped)):.1f} ran at once on {facts.cores} cores",
+            f"{max(map(facts.slots_of, mapped)):.1f} ran at once on {facts.cores} cores",
         ),
         changes=(Change(scope="spec", key="execution.shards", value=fewer, before=shards),),
         saved_s=saved,
@@ -43,9 +43,9 @@ def _tasks(facts: Facts) -> Finding | None:
 
 
 def _fixed_s(facts: Facts, stage: StageFacts) -> float:
-    """Return what the tasks of a stage spent without regard to how much they worked on."""
-    starting = sum(span.start_up_s for span in facts.spans if span.stage == stage.name)
-    return starting + max(stage.setup_s, stage.summary.model_load_s)
+    """Return what the tasks of a stage, and the slots between them, spent however little they worked on."""
+    starting = sum(span.start_up_s for span in facts.spans_of(stage)) + facts.idle_s(stage)
+    return starting + max(stage.setup_s, stage.summary.model_load_s) + stage.commit_s
 
 
 def _commits(facts: Facts) -> Finding | None:
@@ -60,8 +60,7 @@ def _commits(facts: Facts) -> Finding | None:
         return None
     fewer = max(1, min(shards, math.floor(_COMMIT_SHARE * max(0.0, facts.elapsed_s - waited) / each)))
     return Finding(
-        title=f"{shards} shards: opening and committing them took "
-        f"{share(waited / facts.elapsed_s)} of the run",
+        title=f"{shards} shards: committing them took {share(waited / facts.elapsed_s)} of the run",
         evidence=(
             f"{commits} commits of {duration(sum(stage.commit_s for stage in stages) / commits)} each",
             f"{facts.report.records_in / shards:.1f} records to a shard",
@@ -72,11 +71,18 @@ def _commits(facts: Facts) -> Finding | None:
 
 
 def _for_shards_s(stage: StageFacts) -> float:
-    """Return what a stage spent on shards as such: waits for their files, and a look at each beforehand."""
-    waited = max(0.0, stage.summary.wait_output_s - stage.write_s)
-    if stage.name == STAGES[0] or stage.streamed:  # its getting ready is imports, listing and model
-        return waited
-    return waited + max(0.0, stage.setup_s - stage.summary.model_load_s)
+    """Return what a stage spent on shards as such: committing each, and looking at each beforehand.
+
+    Commits go on beside the work, but hold the interpreter for much of it: what they take is hidden only where
+    the calls of the model and the transform, which do not, take longer.
+    """
+    if stage.streamed:
+        return min(stage.commit_s, stage.summary.wait_output_s)
+    least = stage.setup_s + stage.call_s / stage.at_once + stage.write_s
+    commits = max(0.0, min(stage.commit_s, stage.elapsed_s - least))
+    if stage.name == STAGES[0]:  # its getting ready is imports and the listing
+        return commits
+    return commits + max(0.0, stage.setup_s - stage.summary.model_load_s)
 
 
 def _one_task(facts: Facts) -> Finding | None:
@@ -121,8 +127,9 @@ RULES = (
         family="startup",
         finds="many small shards, each with tasks that start and a model that is loaded",
         changes="`execution.shards`",
-        formula="saved = (tasks - tasks at once) x (start + getting ready) / tasks at once, over "
-        "the mapped stages",
+        formula="saved = (tasks - tasks at once) x (start + getting ready + commit + empty slot) "
+        "/ tasks at once, "
+        "over the mapped stages",
         assumptions="as many tasks run at once as before; a record takes as long in a large "
         "shard as in a small one",
         reason=AMDAHL,
@@ -133,9 +140,9 @@ RULES = (
         family="startup",
         finds="so many shards that committing them holds the stages up",
         changes="`execution.shards`",
-        formula="saved = (waits for files - writing of batches + getting ready without the model) "
+        formula="saved = (commits that calls do not hide + getting ready without the model) "
         "x (1 - new shards / shards); as many shards as cost 1 % of the run",
-        assumptions="a shard costs as much, whatever its size; it is ready as soon as a large one is",
+        assumptions="a shard costs as much, whatever its size",
         reason=AMDAHL,
         look=_commits,
     ),

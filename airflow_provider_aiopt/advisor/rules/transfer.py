@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_provider_aiopt.advisor.facts import Facts
+from airflow_provider_aiopt.advisor.facts import Facts, StageFacts
 from airflow_provider_aiopt.advisor.models import Change
 from airflow_provider_aiopt.advisor.rules.base import AMDAHL, Finding, Rule
 from airflow_provider_aiopt.telemetry.evidence import ColumnFacts
@@ -27,7 +27,7 @@ def _narrow(facts: Facts) -> Finding | None:
     handling = max(0.0, infer.compute_s - infer.call_s / infer.lanes / infer.concurrency)
     moved = handling
     if not facts.streamed:
-        moved += prepare.summary.wait_output_s / prepare.concurrency
+        moved += prepare.summary.wait_output_s / prepare.concurrency + _shared_with_writer_s(facts, prepare)
         moved += infer.summary.wait_input_s / infer.concurrency
     return Finding(
         title=f"Prepared records take {size(before)} each as "
@@ -40,6 +40,13 @@ def _narrow(facts: Facts) -> Finding | None:
         changes=(Change(scope="spec", key="preprocess.store_as", value=dtype),),
         saved_s=moved * (1 - after / before),
     )
+
+
+def _shared_with_writer_s(facts: Facts, stage: StageFacts) -> float:
+    """Return what the work lost to the thread that writes, where the two have more threads than cores."""
+    threads = (facts.number("execution.workers") or facts.cores) + 1
+    writing = min(1.0, stage.written_s / stage.concurrency / stage.elapsed_s) if stage.elapsed_s else 0.0
+    return stage.compute_s * max(0.0, 1 - facts.cores / threads) * writing
 
 
 def _narrower(column: ColumnFacts) -> str | None:
@@ -74,7 +81,8 @@ RULES = (
         family="transfer",
         finds="records kept in wider numbers than their values need, such as int64 made float64",
         changes="`preprocess.store_as`",
-        formula="saved = (writing, reading and feeding what lies between preprocess and inference) "
+        formula="saved = (waits to write and read what lies between preprocess and inference, feeding it, and "
+        "what preparing loses to the writing thread where threads outnumber cores) "
         "x (1 - new bytes / bytes)",
         assumptions="that time grows with the bytes; the first batch shows what the values are, "
         "and an integer "

@@ -12,7 +12,7 @@ from airflow_provider_aiopt.telemetry.testing import make_stage_report
 @pytest.mark.parametrize(
     ("report", "name", "remedy"),
     [
-        ({"wait_input_s": 8}, "reading", "execution.workers"),
+        ({"wait_input_s": 8}, "reading", "source.readers"),
         ({"wait_output_s": 8}, "writing", "work folder"),
         ({"model_load_s": 8}, "loading its model", "larger shards"),
         ({}, "computing", "more cores"),
