@@ -73,8 +73,8 @@ def _commits(facts: Facts) -> Finding | None:
 def _for_shards_s(stage: StageFacts) -> float:
     """Return what a stage spent on shards as such: committing each, and looking at each beforehand.
 
-    Commits go on beside the work, but hold the interpreter for much of it: what they take is hidden only where
-    the calls of the model and the transform, which do not, take longer.
+    Commits go on beside the work, but hold the interpreter for much of it: what they take is hidden only
+    where the calls of the model and the transform, which do not, take longer.
     """
     if stage.streamed:
         return min(stage.commit_s, stage.summary.wait_output_s)

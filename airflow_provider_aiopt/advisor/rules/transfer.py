@@ -81,7 +81,8 @@ RULES = (
         family="transfer",
         finds="records kept in wider numbers than their values need, such as int64 made float64",
         changes="`preprocess.store_as`",
-        formula="saved = (waits to write and read what lies between preprocess and inference, feeding it, and "
+        formula="saved = (waits to write and read what lies between preprocess and inference, "
+        "feeding it, and "
         "what preparing loses to the writing thread where threads outnumber cores) "
         "x (1 - new bytes / bytes)",
         assumptions="that time grows with the bytes; the first batch shows what the values are, "
