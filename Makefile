@@ -83,6 +83,10 @@ bench-gpu: ## Compare streaming on an NVIDIA GPU with the bare session loop (ONN
 	@$(MAKE) --no-print-directory install-gpu
 	@$(GPU_VENV)/bin/python -m benchmarks.gpu $(BENCH_ARGS)
 
+.PHONY: bench-advisor
+bench-advisor: $(BENCH) ## Plant illnesses in pipelines, and compare what the advisor promises with what its cure brings
+	@$(BIN)/python -m benchmarks.sick $(BENCH_ARGS)
+
 .PHONY: bench-latency
 bench-latency: $(LATENCY) ## Measure upload to first task and to results beside Airflow's own ways: about an hour
 	@$(BIN)/python -m benchmarks.latency $(BENCH_ARGS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,9 @@ REPORT_KEY = "stage_report"
 
 REPORTS_KEY = "stage_reports"
 """XCom key under which a task that ran several stages leaves their reports."""
+
+ADVICE = "advice"
+"""Key of the last stage's ``details`` under which its XCom says what limits the run."""
 
 _XCOM_BYTES = 4096
 _ERROR_LENGTH = 200
@@ -82,6 +86,29 @@ def run_context(context: Mapping[str, Any], spec: SpecLike, workspace: str | Non
     )
 
 
+def advise_on_run(workspace: Workspace, report: StageReport) -> StageReport:
+    """Log what limits the run that *report* ends, and return the report with that line in its details.
+
+    Judged are the stages' own reports, without Airflow's times, which no task is told: the pages and
+    ``aiopt report --explain --airflow-url`` know these as well.  Whatever goes wrong here costs a warning.
+
+    :param workspace: the run's folder, with the reports of all stages
+    :param report: the last stage's
+    """
+    from airflow_provider_aiopt.advisor.diagnosis import diagnose
+    from airflow_provider_aiopt.advisor.texts import one_line
+    from airflow_provider_aiopt.exceptions import AioptError
+    from airflow_provider_aiopt.telemetry.run_report import load_run_report
+
+    try:
+        line = one_line(diagnose(load_run_report(workspace.root)))
+    except AioptError as error:
+        log.warning("What limits the run is not known: %s", error)
+        return report
+    log.info("%s", line)
+    return report.model_copy(update={"details": {**report.details, ADVICE: line}})
+
+
 def push_report(context: Mapping[str, Any], report: StageReport) -> None:
     """Leave *report* as an XCom, for the Airflow UI; what would make it large stays in the workspace."""
     (small,) = _small([report])
@@ -94,18 +121,24 @@ def push_reports(context: Mapping[str, Any], reports: Sequence[StageReport]) -> 
 
 
 def _small(reports: Sequence[StageReport]) -> list[dict[str, Any]]:
-    """Leave out, until they fit into one XCom, the hardware and then what makes single reports large."""
+    """Leave out, until they fit into one XCom, defaults, the hardware, and what makes reports large."""
     reports = [_without_series(report) for report in reports]
-    if sum(map(_size, reports)) > _XCOM_BYTES:
+    compact = sum(map(_size, reports)) > _XCOM_BYTES
+    if compact and sum(map(_compact_size, reports)) > _XCOM_BYTES:
         reports = [report.model_copy(update={"hardware": None}) for report in reports]
-    if sum(map(_size, reports)) > _XCOM_BYTES:
+    if compact and sum(map(_compact_size, reports)) > _XCOM_BYTES:
         each = _XCOM_BYTES // len(reports)
-        reports = [_without_details(report) if _size(report) > each else report for report in reports]
-    return [report.model_dump(mode="json") for report in reports]
+        reports = [_without_details(report) if _compact_size(report) > each else report for report in reports]
+    return [report.model_dump(mode="json", exclude_defaults=compact) for report in reports]
 
 
 def _size(report: StageReport) -> int:
     return len(report.model_dump_json().encode())
+
+
+def _compact_size(report: StageReport) -> int:
+    values = report.model_dump(mode="json", exclude_defaults=True)
+    return len(json.dumps(values, ensure_ascii=False).encode())
 
 
 def _without_series(report: StageReport) -> StageReport:
@@ -118,5 +151,6 @@ def _without_details(report: StageReport) -> StageReport:
     from airflow_provider_aiopt.telemetry.reports import QUARANTINED_BY
 
     error = report.error and report.error[:_ERROR_LENGTH]
-    details = {key: value for key, value in report.details.items() if key == QUARANTINED_BY}
-    return report.model_copy(update={"details": details, "batch_sizes": {}, "error": error})
+    details = {key: value for key, value in report.details.items() if key in {ADVICE, QUARANTINED_BY}}
+    small = {"details": details, "batch_sizes": {}, "error": error, "evidence": None}
+    return report.model_copy(update=small)

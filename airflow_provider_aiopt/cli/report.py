@@ -13,12 +13,15 @@ from airflow_provider_aiopt.cli.exit_codes import ExitCode, complain
 from airflow_provider_aiopt.cli.terminal import stdout_console
 from airflow_provider_aiopt.data.folder import Folder
 from airflow_provider_aiopt.exceptions import ReportError
-from airflow_provider_aiopt.telemetry.reports import RunReport, TaskTimes
+from airflow_provider_aiopt.telemetry.reports import RunReport
 
 _DESCRIPTION = f"""\
 Show how long each stage of a run took, what share of the run that is, and which stage holds it up.
 
 RUN is the path or URL of a run's workspace, or DAG_ID/RUN_ID within the work directory.
+
+With --explain it says what limits the run, with the numbers that show it, and what to change, with the gain
+that this promises and what has to hold for it.
 
 Standard output carries the table, or with --json, or --csv without a file, only the data. With an
 Airflow URL the report includes how long Airflow had each task scheduled and queued.
@@ -38,15 +41,15 @@ def _run(arguments: argparse.Namespace) -> int:
     report = _load(arguments)
     _write_files(report, arguments)
     if arguments.json:
-        from airflow_provider_aiopt.telemetry.export import json_text
-
-        sys.stdout.write(json_text(report))
+        sys.stdout.write(_json(report, explain=arguments.explain))
     elif arguments.csv == _STDOUT:
         from airflow_provider_aiopt.telemetry.export import csv_text
 
         sys.stdout.write(csv_text(report))
     else:
         _print_table(report)
+        if arguments.explain:
+            _print_explanation(report)
     return ExitCode.OK
 
 
@@ -58,7 +61,13 @@ def _load(arguments: argparse.Namespace) -> RunReport:
     report = load_run_report(folder)
     if not url:
         return report
-    return load_run_report(folder, task_times=_task_times(report, url, arguments))
+    api = airflow_api(arguments, url)
+    dag_id = _dag_id(report, url)
+    return load_run_report(
+        folder,
+        task_times=api.task_times(dag_id, report.run_id),
+        queued_s=api.queued_s(dag_id, report.run_id),
+    )
 
 
 def _workspace(run: str, work_dir: str | None) -> str:
@@ -74,13 +83,13 @@ def default_work_dir() -> str:
     return str(Path(home).expanduser() / "aiopt")
 
 
-def _task_times(report: RunReport, url: str, arguments: argparse.Namespace) -> tuple[TaskTimes, ...]:
+def _dag_id(report: RunReport, url: str) -> str:
     if report.dag_id is None:
         raise ReportError(
             f"The run {report.run_id} did not run in Airflow, so {url} knows no times of it. "
             "Leave --airflow-url and AIOPT_AIRFLOW_URL out"
         )
-    return airflow_api(arguments, url).task_times(report.dag_id, report.run_id)
+    return report.dag_id
 
 
 def _write_files(report: RunReport, arguments: argparse.Namespace) -> None:
@@ -92,6 +101,25 @@ def _write_files(report: RunReport, arguments: argparse.Namespace) -> None:
         from airflow_provider_aiopt.telemetry.plot import write_plot
 
         write_plot(report, path)
+
+
+def _json(report: RunReport, *, explain: bool) -> str:
+    if explain:
+        from airflow_provider_aiopt.advisor.diagnosis import diagnose
+
+        return diagnose(report).model_dump_json(indent=2) + "\n"
+    from airflow_provider_aiopt.telemetry.export import json_text
+
+    return json_text(report)
+
+
+def _print_explanation(report: RunReport) -> None:
+    from airflow_provider_aiopt.advisor.diagnosis import diagnose
+    from airflow_provider_aiopt.advisor.texts import explanation
+
+    stdout_console().print(
+        f"\n{explanation(diagnose(report))}", markup=False, highlight=False, soft_wrap=True
+    )
 
 
 def _print_table(report: RunReport) -> None:
@@ -120,6 +148,11 @@ COMMAND = Command(
             default=[],
             metavar="FILE",
             help="draw the stages to a .png or .svg file; may be repeated",
+        ),
+        argument(
+            "--explain",
+            action="store_true",
+            help="say what limits the run and what to change; with --json this instead of the report",
         ),
         argument("--json", action="store_true", help="print the whole report as JSON instead of the table"),
         argument(

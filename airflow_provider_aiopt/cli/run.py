@@ -82,6 +82,8 @@ def _metrics(address: str | None) -> AbstractContextManager[MetricsSink]:
 
 
 def _print(report: RunReport, context: RunContext, *, limit: int) -> None:
+    from airflow_provider_aiopt.advisor.diagnosis import diagnose
+    from airflow_provider_aiopt.advisor.texts import one_line
     from airflow_provider_aiopt.cli.results import quarantine_table, results_table
     from airflow_provider_aiopt.runner.results import results_folder
     from airflow_provider_aiopt.telemetry.table import stage_table
@@ -93,6 +95,7 @@ def _print(report: RunReport, context: RunContext, *, limit: int) -> None:
     if limit and report.quarantined:
         console.print(quarantine_table(workspace.quarantine, limit=limit), end="\n\n")
     console.print(stage_table(report), end="\n\n")
+    console.print(one_line(diagnose(report)), markup=False, highlight=False, soft_wrap=True)
     for title, uri in (("Results", report.results_uri), ("Workspace", workspace.uri)):
         console.print(f"{title}: {uri}", markup=False, highlight=False, soft_wrap=True)
 

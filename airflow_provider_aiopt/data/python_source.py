@@ -13,6 +13,7 @@ from airflow_provider_aiopt.data.parallel import map_ordered
 from airflow_provider_aiopt.data.records import BadRecord, Record, printable
 from airflow_provider_aiopt.data.retry import RemoteCalls
 from airflow_provider_aiopt.data.source import STAGE
+from airflow_provider_aiopt.data.tally import TimeTally
 from airflow_provider_aiopt.exceptions import AioptError, RecordError, RecordReadError, SourceError, SpecError
 from airflow_provider_aiopt.spec.source import SourceSpec
 
@@ -48,6 +49,11 @@ class PythonSource:
     def retries(self) -> int:
         """How many items were asked for again so far."""
         return self._calls.retries
+
+    @property
+    def reads(self) -> TimeTally:
+        """Nothing: what a data set does to give an item is its own."""
+        return TimeTally()
 
     def count(self) -> int:
         """Return how many records there are; an iterable is iterated once."""

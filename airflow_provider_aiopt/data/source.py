@@ -15,6 +15,7 @@ from airflow_provider_aiopt.data.parquet_rows import Row
 from airflow_provider_aiopt.data.reading import read_entry
 from airflow_provider_aiopt.data.records import BadRecord, Record, printable
 from airflow_provider_aiopt.data.rows import count_rows, iter_rows, row_payload
+from airflow_provider_aiopt.data.tally import TimeTally
 from airflow_provider_aiopt.exceptions import RecordError
 from airflow_provider_aiopt.spec.source import SourceSpec
 
@@ -32,6 +33,11 @@ class RecordSource(Protocol):
     @property
     def retries(self) -> int:
         """How many reads and listings were made again so far."""
+        ...
+
+    @property
+    def reads(self) -> TimeTally:
+        """How often something was read so far, and how long that took."""
         ...
 
     def count(self) -> int:
@@ -82,11 +88,17 @@ class Source:
         self._rows: Iterator[Record | BadRecord] = iter(())
         self._next_row = -1
         self._known_counts = row_counts
+        self._reads = TimeTally()
 
     @property
     def retries(self) -> int:
         """How many reads and listings of remote storage were made again so far."""
         return self.root.calls.retries
+
+    @property
+    def reads(self) -> TimeTally:
+        """How many files were read whole so far, and how long that took; rows are not timed one by one."""
+        return self._reads
 
     def count(self) -> int:
         """Return how many records there are; for CSV and JSON Lines this reads the files once."""
@@ -153,7 +165,8 @@ class Source:
     def _read_file(self, entry: Entry) -> Record | BadRecord:
         name, uri = entry.printable_name, self.root.uri_of(entry)
         try:
-            payload = read_entry(self.root, entry, max_bytes=self.spec.max_record_bytes)
+            with self._reads.timed():
+                payload = read_entry(self.root, entry, max_bytes=self.spec.max_record_bytes)
         except RecordError as error:
             return BadRecord.from_error(name, uri, STAGE, error)
         return Record.from_payload(name, uri, payload)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_aiopt.airflow.context import push_report, run_context
+from airflow_provider_aiopt.airflow.context import advise_on_run, push_report, run_context
 from airflow_provider_aiopt.airflow.failures import no_vain_retries
 from airflow_provider_aiopt.airflow.queueing import send_queue_time
 from airflow_provider_aiopt.links.stage_timings import StageTimingsLink
@@ -72,13 +72,16 @@ class StageOperator(SpecOperator):
     """Runs one stage of a pipeline; the parameters are those of :class:`SpecOperator`."""
 
     stage: ClassVar[str]
+    is_last: ClassVar[bool] = False
 
     def _run_stage(self, context: Context, refs: Sequence[ShardRef]) -> StageOutcome:
         from airflow_provider_aiopt.runner.staged import run_stage
 
         with self._running():
-            outcome = run_stage(self._run_context(context), self.stage, refs)
-        push_report(context, outcome.report)
+            run = self._run_context(context)
+            outcome = run_stage(run, self.stage, refs)
+        report = advise_on_run(run.workspace, outcome.report) if self.is_last else outcome.report
+        push_report(context, report)
         return outcome
 
 

@@ -19,6 +19,7 @@ class PostprocessOperator(ShardOperator):
     """
 
     stage = "postprocess"
+    is_last = True
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the stage.

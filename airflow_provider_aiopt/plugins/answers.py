@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from airflow_provider_aiopt.advisor.diagnosis import diagnose
+from airflow_provider_aiopt.advisor.texts import advice
 from airflow_provider_aiopt.telemetry.reports import RunReport, StageReport
 from airflow_provider_aiopt.telemetry.run_timings import build_run_timings, run_seconds
 from airflow_provider_aiopt.telemetry.summary import build_run_report
@@ -89,7 +91,14 @@ def timings_of(records: Records, dag_id: str, run_id: str, *, now: datetime) -> 
         return None
     found = records.reports([run.key]).get(run.key, FoundReports())
     tasks = records.tasks(dag_id, run_id)
-    return build_run_timings(run.facts, tasks, found.reports, now=now, unreadable=found.unreadable)
+    return build_run_timings(
+        run.facts,
+        tasks,
+        found.reports,
+        now=now,
+        unreadable=found.unreadable,
+        advise=lambda report: advice(diagnose(report)),
+    )
 
 
 def trend_of(records: Records, dag_id: str, limit: int, *, now: datetime) -> Trend | None:

@@ -92,6 +92,7 @@ class AirflowRecords:
             TaskInstance.state,
             TaskInstance.operator,
             TaskInstance.hostname,
+            TaskInstance.pool,
         ).where(TaskInstance.dag_id == dag_id, TaskInstance.run_id == run_id)
         return [_task_facts(row) for row in self._session.execute(statement)]
 
@@ -160,6 +161,7 @@ def _task_facts(row: Any) -> TaskFacts:
         state=row.state,
         stage=_STAGES.get(row.operator or "", own_stage),
         host=row.hostname or "",
+        pool=row.pool,
     )
 
 

@@ -48,8 +48,13 @@ class RunContext:
 
     @property
     def workers(self) -> int:
-        """Threads that read, decode and call the model side by side."""
+        """Threads that decode and call the model side by side."""
         return self.spec.execution.workers or usable_cores()
+
+    @property
+    def readers(self) -> int:
+        """Threads that read files of the source side by side."""
+        return self.spec.source.readers or self.workers
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from airflow_provider_aiopt.runner.cutting import Bounds, cut_source
 from airflow_provider_aiopt.runner.index import RunIndex, open_source, write_index
 from airflow_provider_aiopt.runner.results import forget_earlier_run, remove_foreign_results, results_folder
 from airflow_provider_aiopt.runner.resume import finished_shard
+from airflow_provider_aiopt.runner.settings import settings_in_effect
 from airflow_provider_aiopt.runner.shard_output import ShardItem, ShardOutput, ShardWork
 from airflow_provider_aiopt.stages.ingest import NAME, IngestStage
 from airflow_provider_aiopt.telemetry.recorder import StageRecorder
@@ -44,12 +45,14 @@ def ingest(context: RunContext, recorder: StageRecorder) -> tuple[ShardRef, ...]
             allowed_callables=context.allowed_callables,
         )
         cuts = cut_source(context, source)
+    recorder.evidence.reads = source.reads
+    recorder.evidence.settings = settings_in_effect(context, NAME)
     context.progress.expect(NAME, source.count())
     try:
         with (
             closing(source),
             IngestStage(
-                source, batch_rows=context.spec.execution.batch_rows, workers=context.workers
+                source, batch_rows=context.spec.execution.batch_rows, workers=context.readers
             ) as stage,
         ):
             refs = _IngestRunner(context, recorder, source, stage).run(cuts)
@@ -101,7 +104,11 @@ class _IngestRunner:
 
     def _make(self, todo: Sequence[tuple[ShardWork, Bounds]]) -> None:
         output = ShardOutput(
-            self._context.workspace, NAME, lambda shard: shard_writer(self._folder, f"{shard}.arrow")
+            self._context.workspace,
+            NAME,
+            lambda shard: shard_writer(self._folder, f"{shard}.arrow"),
+            writes=self._recorder.evidence.writes,
+            commits=self._recorder.evidence.commits,
         )
         try:
             with ExitStack() as stack:
@@ -139,6 +146,7 @@ class _IngestRunner:
             if item is None:
                 return
             if item.batch is not None:
+                recorder.evidence.first_batch()
                 recorder.bytes_in += item.batch.column("payload").nbytes
                 recorder.batch_sizes[item.batch.num_rows] += 1
                 self._context.progress.advance(NAME, item.batch.num_rows + len(item.bad))

@@ -12,6 +12,7 @@ from airflow_provider_aiopt.data.manifest import ShardManifest, ShardRef
 from airflow_provider_aiopt.data.quarantine import write_quarantine
 from airflow_provider_aiopt.data.records import BadRecord
 from airflow_provider_aiopt.data.shards import BatchWriter
+from airflow_provider_aiopt.data.tally import TimeTally
 from airflow_provider_aiopt.data.workspace import Workspace
 from airflow_provider_aiopt.runner.accounting import check_balance
 
@@ -61,9 +62,19 @@ class ShardOutput:
     :param workspace: the run's folder
     :param stage: name of the stage
     :param make_writer: opens the file that a shard, given by its name, is written to
+    :param writes: counts the batches that are written, and adds up the time that it takes
+    :param commits: the same for the shards that are committed
     """
 
-    def __init__(self, workspace: Workspace, stage: str, make_writer: Callable[[str], BatchWriter]) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        stage: str,
+        make_writer: Callable[[str], BatchWriter],
+        *,
+        writes: TimeTally | None = None,
+        commits: TimeTally | None = None,
+    ) -> None:
         self.made: dict[str, ShardManifest] = {}
         """What is committed, by the shard's name."""
         self.reasons: Counter[str] = Counter()
@@ -71,6 +82,8 @@ class ShardOutput:
         self._workspace = workspace
         self._stage = stage
         self._make_writer = make_writer
+        self._writes = writes or TimeTally()
+        self._commits = commits or TimeTally()
         self._writer: BatchWriter | None = None
         self._bad: list[BadRecord] = []
 
@@ -92,9 +105,11 @@ class ShardOutput:
             self._writer = self._make_writer(item.work.shard).__enter__()
         self._bad.extend(item.bad)
         if item.batch is not None:
-            self._writer.write(item.batch)
+            with self._writes.timed():
+                self._writer.write(item.batch)
         else:
-            self._commit(item.work, self._writer)
+            with self._commits.timed():
+                self._commit(item.work, self._writer)
 
     def _commit(self, work: ShardWork, writer: BatchWriter) -> None:
         bad = self._bad

@@ -20,6 +20,7 @@ from airflow_provider_aiopt.runner.fingerprints import derived
 from airflow_provider_aiopt.runner.resume import finished_shard
 from airflow_provider_aiopt.runner.shard_output import ShardItem, ShardOutput, ShardWork
 from airflow_provider_aiopt.stages.base import Stage
+from airflow_provider_aiopt.stages.preprocess import NAME as PREPROCESS
 from airflow_provider_aiopt.telemetry.recorder import StageRecorder
 from airflow_provider_aiopt.telemetry.reports import QUARANTINED_BY
 
@@ -101,7 +102,14 @@ class ShardRunner:
         )
 
     def _make(self, todo: Sequence[ShardWork], given: dict[str, ShardManifest]) -> None:
-        output = ShardOutput(self._context.workspace, self._name, self._make_writer)
+        evidence = self._recorder.evidence
+        output = ShardOutput(
+            self._context.workspace,
+            self._name,
+            self._make_writer,
+            writes=evidence.writes,
+            commits=evidence.commits,
+        )
         try:
             # Left in the opposite order: readers and workers end before what they use is closed.
             with ExitStack() as stack:
@@ -146,6 +154,8 @@ class ShardRunner:
                 return item
             with self._recorder.working():
                 output = loaded.stage.process(item.batch)
+            if self._name == PREPROCESS:
+                self._recorder.evidence.prepared(output.batch)
             return ShardItem(item.work, output.batch, output.bad)
 
         return map_ordered(
@@ -164,6 +174,7 @@ class ShardRunner:
             if item is None:
                 return
             if item.batch is not None:
+                self._recorder.evidence.first_batch()
                 self._recorder.batch_sizes[item.batch.num_rows] += 1
             yield item
 

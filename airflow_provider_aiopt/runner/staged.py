@@ -17,6 +17,7 @@ from airflow_provider_aiopt.runner.fingerprints import stage_settings
 from airflow_provider_aiopt.runner.index import read_index
 from airflow_provider_aiopt.runner.ingest import ingest
 from airflow_provider_aiopt.runner.results import remove_foreign_results, results_folder, results_writer
+from airflow_provider_aiopt.runner.settings import settings_in_effect
 from airflow_provider_aiopt.runner.stage import LoadedStage, ShardRunner
 from airflow_provider_aiopt.runtimes.files import ModelFiles, find_model
 from airflow_provider_aiopt.stages.choose import (
@@ -92,6 +93,7 @@ def _preprocess(
     context: RunContext, recorder: StageRecorder, refs: Sequence[ShardRef]
 ) -> tuple[ShardRef, ...]:
     files = find_model(context.spec.model, resolver=context.resolver)
+    recorder.evidence.settings = settings_in_effect(context, recorder.stage, files)
 
     def make_stage(_: int) -> LoadedStage:
         allowed = context.allowed_callables
@@ -104,6 +106,7 @@ def _preprocess(
                 initializer=process_initializer(context.spec, files, allowed_callables=allowed),
             ),
             cache=preprocess_cache(context.spec, files, transform, recorder.cache),
+            calls=recorder.evidence.calls,
         )
         # The records of one batch keep all workers busy; while the last of them is put together, those of
         # the next batch are.
@@ -117,6 +120,7 @@ def _inference(
 ) -> tuple[ShardRef, ...]:
     spec = context.spec
     files = find_model(spec.model, resolver=context.resolver)
+    recorder.evidence.settings = settings_in_effect(context, recorder.stage, files)
 
     def make_stage(batches: int) -> LoadedStage:
         calls = calls_at_once(context, batches)
@@ -131,7 +135,7 @@ def _inference(
         if model.runtime.normalisation:
             recorder.details["normalisation"] = model.runtime.normalisation
         batcher = make_batcher(spec.execution, model.runtime)
-        occupancy = Occupancy()
+        occupancy = Occupancy(calls=recorder.evidence.calls)
         at_end.callback(
             lambda: recorder.details.update(
                 batching=batcher.facts(), **device_facts(model.runtime, occupancy)
@@ -153,6 +157,7 @@ def _postprocess(
     context: RunContext, recorder: StageRecorder, refs: Sequence[ShardRef]
 ) -> tuple[ShardRef, ...]:
     files = find_model(context.spec.model, resolver=context.resolver)
+    recorder.evidence.settings = settings_in_effect(context, recorder.stage, files)
     head, folder = make_head(context.spec, files), results_folder(context)
     settings = _settings(context, files)
     check_bad_fraction(context, settings)  # before results appear

@@ -98,6 +98,9 @@ class CustomPreprocessSpec(SpecModel):
     :param transform: dotted path of a callable that returns the transform, such as
         ``my_package.transforms.Spectrogram``; only under the prefixes that the deployment allows
     :param arguments: keyword arguments of the callable
+    :param store_as: element type that wider columns of numbers are kept as between the stages: float64 takes
+        eight times the bytes of the uint8 that its values may fit.  An integer type must hold every value
+        exactly, or the task fails; float32 rounds
     :param processes: whether to prepare in processes rather than threads: for code that holds the interpreter
         lock, that may crash, or that only a kill can stop
     """
@@ -106,6 +109,7 @@ class CustomPreprocessSpec(SpecModel):
     transform: str
     arguments: dict[str, JsonValue] = Field(default_factory=dict)
     processes: bool = False
+    store_as: Literal["uint8", "int16", "int32", "float32"] | None = None
 
 
 PreprocessSpec = Annotated[

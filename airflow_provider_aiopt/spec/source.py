@@ -20,6 +20,7 @@ _HOW_TO_REACH = {
     "max_backoff_s",
     "read_timeout_s",
     "list_timeout_s",
+    "readers",
     "manifest",  # what it says is what counts, and part of each record's own identity
 }
 
@@ -53,6 +54,8 @@ class SourceSpec(SpecModel):
         next, and each wait is a random part of it
     :param max_backoff_s: longest wait before any attempt, in seconds
     :param read_timeout_s: seconds that one read of a remote file, or of a part of it, may take
+    :param readers: files that are read side by side; default: as many as ``execution.workers``.  Storage that
+        takes long to answer wants more of them than there are cores
     :param list_timeout_s: seconds that the listing of remote storage may take
     :param allow_empty: whether a source without any record is a successful, empty run or an error
     """
@@ -73,6 +76,7 @@ class SourceSpec(SpecModel):
     max_backoff_s: float = Field(default=30.0, ge=0)
     read_timeout_s: float = Field(default=120.0, gt=0)
     list_timeout_s: float = Field(default=600.0, gt=0)
+    readers: int | None = Field(default=None, ge=1, le=256)
     allow_empty: bool = False
 
     def identity(self) -> str:

@@ -10,6 +10,7 @@ from airflow_provider_aiopt.data.cache.base import RowCache
 from airflow_provider_aiopt.data.limited import LimitedThreads
 from airflow_provider_aiopt.data.parallel import SerialExecutor
 from airflow_provider_aiopt.data.processes import LimitedProcesses
+from airflow_provider_aiopt.data.tally import TimeTally
 from airflow_provider_aiopt.data.tensors import drop_rows, make_batch
 from airflow_provider_aiopt.exceptions import (
     AioptError,
@@ -81,12 +82,21 @@ class PreprocessStage:
     :param transform: how
     :param executor: where records of one batch are prepared side by side; closed with the stage
     :param cache: knows records that were prepared before; closed with the stage
+    :param calls: counts the batches that the transform prepares, and adds up the time that it takes
     """
 
-    def __init__(self, transform: Transform, *, executor: Executor, cache: RowCache | None = None) -> None:
+    def __init__(
+        self,
+        transform: Transform,
+        *,
+        executor: Executor,
+        cache: RowCache | None = None,
+        calls: TimeTally | None = None,
+    ) -> None:
         self._transform = transform
         self._executor = executor
         self._cache = cache
+        self._calls = calls or TimeTally()
 
     def process(self, batch: pa.RecordBatch) -> StageOutput:
         """Prepare one batch; records that cannot be decoded, or that the transform raises for, are bad."""
@@ -101,7 +111,8 @@ class PreprocessStage:
 
     def _prepare(self, payloads: Sequence[bytes]) -> tuple[dict[str, pa.Array], dict[int, RecordError]]:
         try:
-            return self._transform.prepare(payloads, self._executor)
+            with self._calls.timed():
+                return self._transform.prepare(payloads, self._executor)
         except (AioptError, MemoryError):
             raise
         except Exception:  # noqa: BLE001 - a bug shall cost no record but the one that it shows in

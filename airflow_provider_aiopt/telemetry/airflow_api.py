@@ -92,6 +92,22 @@ class AirflowApi:
         path = f"/api/v2/dags/{quote(dag_id, safe='')}/dagRuns/{quote(run_id, safe='')}/taskInstances"
         return self._all(path, "task_instances", _task_times, _RUN_REMEDIES)
 
+    def queued_s(self, dag_id: str, run_id: str) -> float | None:
+        """Return how long a run waited until the scheduler began it, None where it has not or does not tell.
+
+        :param dag_id: DAG id
+        :param run_id: DAG run id
+        :raises AirflowApiError: as :meth:`task_times`
+        """
+        path = f"/api/v2/dags/{quote(dag_id, safe='')}/dagRuns/{quote(run_id, safe='')}"
+        answer = self._request("GET", path, remedies=_RUN_REMEDIES)
+        with self._known_form(path):
+            queued, started = answer.get("queued_at"), answer.get("start_date")
+            if not queued or not started:
+                return None
+            waited = datetime.fromisoformat(started) - datetime.fromisoformat(queued)
+            return max(0.0, waited.total_seconds())
+
     def create_run(self, dag_id: str, run_id: str, conf: Mapping[str, Any]) -> bool:
         """Create a run that is due at once.
 
@@ -256,6 +272,7 @@ def _task_times(item: dict[str, Any]) -> TaskTimes:
         started_at=item["start_date"],
         ended_at=item["end_date"],
         state=item["state"],
+        pool=item.get("pool"),
     )
 
 

@@ -7,15 +7,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from airflow_provider_aiopt.data.tally import TimeTally
+
 
 class Occupancy:
     """Measures for how long at least one of the blocks of :meth:`using` was under way.
 
     :param now: a monotonic clock in seconds
+    :param calls: counts each block and adds up their times
     """
 
-    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self, now: Callable[[], float] = time.perf_counter, *, calls: TimeTally | None = None
+    ) -> None:
         self._now = now
+        self._calls = calls or TimeTally(now)
         self._lock = threading.Lock()
         self._users = 0
         self._first: float | None = None
@@ -31,7 +37,8 @@ class Occupancy:
                 self._first = self._since if self._first is None else self._first
             self._users += 1
         try:
-            yield
+            with self._calls.timed():
+                yield
         finally:
             with self._lock:
                 self._users -= 1

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from airflow_provider_aiopt.data.cache.guard import CacheTally
 from airflow_provider_aiopt.telemetry.clock import Phase, StageClock
+from airflow_provider_aiopt.telemetry.gathering import EvidenceTally
 from airflow_provider_aiopt.telemetry.hardware.stage import DEFAULT_INTERVAL_S, StageHardware
 from airflow_provider_aiopt.telemetry.reports import StageReport, TaskIdentity
 from airflow_provider_aiopt.telemetry.resources import ResourceUse
@@ -64,6 +65,7 @@ class StageRecorder:
         self.cache = CacheTally()
         self.runtime: str | None = None
         self.details: dict[str, JsonValue] = {}
+        self.evidence = EvidenceTally()
         self._today = today
         self._started_at = self._ended_at = today()
         self._clock = StageClock()
@@ -136,5 +138,6 @@ class StageRecorder:
             state="failed" if self._error else "success",
             error=self._error,
             hardware=self._hardware.use,
+            evidence=self.evidence.evidence(self._use),
             details=self.details,
         )

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
+from airflow_provider_aiopt.telemetry.evidence import StageEvidence
 from airflow_provider_aiopt.telemetry.hardware.models import HardwareUse
 
 STAGES = ("ingest", "preprocess", "inference", "postprocess")
@@ -79,6 +80,8 @@ class StageReport(_Report):
     :param state: ``success``, or ``failed`` where the stage raised
     :param error: the error's class and message where it failed
     :param hardware: how the hardware was used meanwhile; None where it was not sampled, or hardly at all
+    :param evidence: what the advisor needs beside the times; None where the report is of an
+        earlier version
     :param details: further facts of the stage, small
     """
 
@@ -114,6 +117,7 @@ class StageReport(_Report):
     state: Literal["success", "failed"] = "success"
     error: str | None = None
     hardware: HardwareUse | None = None
+    evidence: StageEvidence | None = None
     details: dict[str, JsonValue] = Field(default_factory=dict)
 
 
@@ -128,6 +132,7 @@ class TaskTimes(_Report):
     :param started_at: when a worker began it
     :param ended_at: when it ended
     :param state: its state, for example ``success``
+    :param pool: the pool that it waited in; None where that is not known
     """
 
     task_id: str
@@ -138,6 +143,7 @@ class TaskTimes(_Report):
     started_at: AwareDatetime | None = None
     ended_at: AwareDatetime | None = None
     state: str | None = None
+    pool: str | None = None
 
 
 class StageSummary(_Report):
@@ -216,6 +222,9 @@ class RunReport(_Report):
         lasts about as long as the whole run, and only the busy times tell which one holds the others up
     :param stages: the stages in order
     :param tasks: every task's own report
+    :param task_times: Airflow's own times of the run's tasks; none where Airflow was not asked
+    :param queued_s: how long the DAG run waited until the scheduler began it, as behind other runs where
+        ``max_active_runs`` are; None where that is not known
     """
 
     schema_version: Literal[1] = 1
@@ -233,6 +242,8 @@ class RunReport(_Report):
     overlapped: bool = False
     stages: tuple[StageSummary, ...]
     tasks: tuple[StageReport, ...] = ()
+    task_times: tuple[TaskTimes, ...] = ()
+    queued_s: float | None = None
 
     @property
     def bottleneck(self) -> StageSummary | None:

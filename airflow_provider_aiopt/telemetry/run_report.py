@@ -78,7 +78,9 @@ def load_stage_reports(folder: Folder) -> tuple[StageReport, ...]:
     return tuple(_load(reports, name) for name in reports.names() if name.endswith(".json"))
 
 
-def load_run_report(folder: Folder, *, task_times: Sequence[TaskTimes] = ()) -> RunReport:
+def load_run_report(
+    folder: Folder, *, task_times: Sequence[TaskTimes] = (), queued_s: float | None = None
+) -> RunReport:
     """Read the stage reports of a run and add them up.
 
     Where the results and the quarantine lie is taken from the entries ``results_uri`` and
@@ -87,6 +89,7 @@ def load_run_report(folder: Folder, *, task_times: Sequence[TaskTimes] = ()) -> 
     :param folder: the run's workspace
     :param task_times: Airflow's own times of the run's tasks, from
         :class:`~airflow_provider_aiopt.telemetry.airflow_api.AirflowApi`
+    :param queued_s: how long the DAG run waited until the scheduler began it, from there, too
     :raises ReportError: if there are no reports, or if one is not a stage report
     :raises StorageError: if the folder cannot be read
     """
@@ -99,6 +102,7 @@ def load_run_report(folder: Folder, *, task_times: Sequence[TaskTimes] = ()) -> 
     return build_run_report(
         reports,
         task_times=task_times,
+        queued_s=queued_s,
         run_id=folder.uri.rsplit("/", 1)[-1],
         results_uri=_detail(reports, "results_uri"),
         quarantine_uri=_detail(reports, "quarantine_uri"),

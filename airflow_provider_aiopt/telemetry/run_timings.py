@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
-from airflow_provider_aiopt.telemetry.advice import advise
 from airflow_provider_aiopt.telemetry.reports import QUARANTINED_BY, STAGES, RunReport, StageReport
 from airflow_provider_aiopt.telemetry.summary import build_run_report
 from airflow_provider_aiopt.telemetry.timings import (
     SEGMENTS,
+    Advice,
     QuarantineCount,
     RunFacts,
     RunTimings,
@@ -35,6 +35,7 @@ def build_run_timings(
     *,
     now: datetime,
     unreadable: int = 0,
+    advise: Callable[[RunReport], tuple[Advice, ...]] = lambda _: (),
 ) -> RunTimings:
     """Put together what is known of a run.
 
@@ -45,6 +46,7 @@ def build_run_timings(
     :param reports: the reports of its tasks; each names its task
     :param now: the time, for a run that has not ended
     :param unreadable: how many reports there are besides that could not be read
+    :param advise: says what limits a run and what to do about it
     """
     instances = {(task.task_id, task.map_index): task for task in tasks}
     current = [report for report in reports if _is_current(report, instances)]
@@ -65,7 +67,7 @@ def build_run_timings(
         stages=tuple(_stage_timings(report)),
         tasks=tuple(sorted(rows, key=_place(report))),
         quarantine=tuple(_quarantine(report)),
-        advice=advise(report),
+        advice=advise(report) if report else (),
         notes=tuple(_notes(run, tasks, report, unreadable)),
     )
 

@@ -18,6 +18,7 @@ from pydantic import JsonValue
 
 from airflow_provider_aiopt.data.cache.guard import CacheTally
 from airflow_provider_aiopt.data.parallel import usable_cores
+from airflow_provider_aiopt.telemetry.gathering import EvidenceTally
 from airflow_provider_aiopt.telemetry.hardware.stage import DEFAULT_INTERVAL_S, StageHardware
 from airflow_provider_aiopt.telemetry.progress import NullProgress, Progress
 from airflow_provider_aiopt.telemetry.recorder import utc_now
@@ -49,6 +50,7 @@ class StageTally:
     cache: CacheTally = field(default_factory=CacheTally)
     runtime: str | None = None
     details: dict[str, JsonValue] = field(default_factory=dict)
+    evidence: EvidenceTally = field(default_factory=EvidenceTally)
 
 
 class StreamRecorder:
@@ -167,6 +169,7 @@ class StreamRecorder:
         """Count one batch of *rows* good and *bad* bad records that leaves *stage*."""
         with self._lock:
             tally = self.stages[stage]
+            tally.evidence.first_batch()
             tally.items_in += rows + bad
             tally.items_out += rows
             tally.quarantined += bad
@@ -224,5 +227,6 @@ class StreamRecorder:
             state="failed" if self._error else "success",
             error=self._error,
             hardware=hardware,
+            evidence=tally.evidence.evidence(self._use),
             details={**tally.details, "mode": "streaming", "threads": tally.lanes},
         )

@@ -22,6 +22,7 @@ def build_run_report(
     reports: Sequence[StageReport],
     *,
     task_times: Sequence[TaskTimes] = (),
+    queued_s: float | None = None,
     run_id: str | None = None,
     dag_id: str | None = None,
     results_uri: str | None = None,
@@ -34,6 +35,7 @@ def build_run_report(
 
     :param reports: the stage reports of one run, in any order
     :param task_times: Airflow's own times of the run's tasks; they are matched by task, map index and try
+    :param queued_s: how long the DAG run waited until the scheduler began it
     :param run_id: the run's name where the reports do not come from Airflow
     :param dag_id: DAG id where the reports do not come from Airflow
     :param results_uri: where the result files lie
@@ -63,6 +65,8 @@ def build_run_report(
         overlapped=overlapped,
         stages=summaries,
         tasks=tuple(report for group in stages.values() for report in group),
+        task_times=tuple(task_times),
+        queued_s=queued_s,
     )
 
 

@@ -13,6 +13,7 @@ from airflow_provider_aiopt.data.source import RecordSource
 from airflow_provider_aiopt.runner.caching import preprocess_cache
 from airflow_provider_aiopt.runner.calls import DEVICE_BATCHES, device_facts
 from airflow_provider_aiopt.runner.context import RunContext
+from airflow_provider_aiopt.runner.settings import settings_in_effect
 from airflow_provider_aiopt.runner.streaming.plan import PlannedShard
 from airflow_provider_aiopt.runner.streaming.steps import StreamItem, StreamStep
 from airflow_provider_aiopt.runtimes.loading import LoadedModel
@@ -67,11 +68,12 @@ class StreamEngine:
         with ExitStack() as stack:
             stack.callback(lambda: self._note("ingest", source_retries=self._source.retries))
             model = self._load()
+            self._tell_settings(model)
             reader = stack.enter_context(
                 IngestStage(
                     self._source,
                     batch_rows=self._context.spec.execution.batch_rows,
-                    workers=self._workers,
+                    workers=self._context.readers,
                 )
             )
             prepare, infer, finish = self._steps(model, stack)
@@ -121,8 +123,9 @@ class StreamEngine:
             on_cpu=lambda seconds: recorder.add_cpu("preprocess", seconds),
             initializer=process_initializer(spec, model.files, allowed_callables=allowed),
         )
-        prepare = PreprocessStage(transform, executor=decoder, cache=cache)
-        occupancy = Occupancy()
+        prepared = recorder.stages["preprocess"].evidence.calls
+        prepare = PreprocessStage(transform, executor=decoder, cache=cache, calls=prepared)
+        occupancy = Occupancy(calls=recorder.stages["inference"].evidence.calls)
         infer = InferenceStage(model.runtime, transform, head, batcher, occupancy)
         # Both come after the threads, which are entered later, have ended.
         stack.callback(prepare.close)
@@ -170,6 +173,11 @@ class StreamEngine:
         if self._context.spec.execution.keep_order:
             return None
         return lambda item: (item.shard, item.batch is None)
+
+    def _tell_settings(self, model: LoadedModel) -> None:
+        for stage, tally in self._recorder.stages.items():
+            tally.evidence.settings = settings_in_effect(self._context, stage, model.files)
+        self._recorder.stages["ingest"].evidence.reads = self._source.reads
 
     def _note(self, stage: str, **details: JsonValue) -> None:
         self._recorder.stages[stage].details.update(details)

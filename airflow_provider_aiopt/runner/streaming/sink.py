@@ -87,7 +87,8 @@ class StreamSink:
             if item.batch is not None:
                 self._writer.write(item.batch)
             else:
-                self._commit(self._shards[item.shard], self._writer)
+                with self._recorder.stages[STAGES[-1]].evidence.commits.timed():
+                    self._commit(self._shards[item.shard], self._writer)
 
     def withdraw(self, shards: Iterable[str]) -> None:
         """Remove what was published of a run that fails as a whole.

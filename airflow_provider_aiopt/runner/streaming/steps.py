@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_aiopt.data.records import BadRecord
 from airflow_provider_aiopt.stages.base import Stage
+from airflow_provider_aiopt.stages.preprocess import NAME as PREPROCESS
 from airflow_provider_aiopt.telemetry.stream_recorder import StreamRecorder
 
 if TYPE_CHECKING:
@@ -52,5 +53,7 @@ class StreamStep:
             return item
         with self._recorder.busy(self._name):
             output = self._stage.process(item.batch)
+        if self._name == PREPROCESS:
+            self._recorder.stages[self._name].evidence.prepared(output.batch)
         self._recorder.count_batch(self._name, output.batch.num_rows, len(output.bad))
         return StreamItem(item.shard, output.batch, item.bad + output.bad)

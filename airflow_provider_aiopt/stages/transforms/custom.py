@@ -15,6 +15,7 @@ from airflow_provider_aiopt.exceptions import AioptError, RecordError, Transform
 from airflow_provider_aiopt.runtimes.base import TensorInfo
 from airflow_provider_aiopt.spec.preprocess import CustomPreprocessSpec
 from airflow_provider_aiopt.stages.transforms.contract import as_feeds, as_numpy, as_prepared
+from airflow_provider_aiopt.stages.transforms.narrowing import narrowed
 from airflow_provider_aiopt.stages.transforms.parts import prepare_in_parts
 
 if TYPE_CHECKING:
@@ -69,16 +70,19 @@ class TransformSource:
     :param path: dotted path of the callable
     :param arguments: its keyword arguments as a JSON object
     :param allowed: prefixes of the dotted paths that may be named
+    :param store_as: element type that wider columns of numbers are kept as; None: as they come
     """
 
     path: str
     arguments: str
     allowed: tuple[str, ...]
+    store_as: str | None = None
 
     @classmethod
     def from_spec(cls, spec: CustomPreprocessSpec, allowed: Sequence[str]) -> TransformSource:
         """Take it from a spec, where *allowed* lists the prefixes that the deployment allows."""
-        return cls(spec.transform, json.dumps(spec.arguments, sort_keys=True), tuple(allowed))
+        arguments = json.dumps(spec.arguments, sort_keys=True)
+        return cls(spec.transform, arguments, tuple(allowed), spec.store_as)
 
     @property
     def label(self) -> str:
@@ -102,7 +106,10 @@ class TransformSource:
 
     def prepare(self, payloads: Sequence[bytes]) -> tuple[dict[str, pa.Array], dict[int, RecordError]]:
         """Have the transform prepare *payloads* and check what it returns."""
-        return as_prepared(self.load().prepare(payloads), len(payloads), self.label)
+        columns, errors = as_prepared(self.load().prepare(payloads), len(payloads), self.label)
+        if self.store_as is not None:
+            columns = {name: narrowed(name, column, self.store_as) for name, column in columns.items()}
+        return columns, errors
 
 
 @cache

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_aiopt.advisor.models import Diagnosis
 from airflow_provider_aiopt.cli.command import add_to_parser
 from airflow_provider_aiopt.cli.report import COMMAND
 from airflow_provider_aiopt.data.folder import Folder
@@ -130,6 +131,9 @@ class Api:
     def __init__(self, url: str, **credentials: str | None) -> None:
         type(self).made = (url, credentials)
 
+    def queued_s(self, dag_id: str, run_id: str) -> float | None:
+        return 1.5
+
     def task_times(self, dag_id: str, run_id: str) -> tuple[TaskTimes, ...]:
         assert (dag_id, run_id) == ("dag", "run")
         return (
@@ -189,3 +193,21 @@ def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert all(flag in text for item in COMMAND.arguments for flag in item.flags if flag.startswith("-"))
     assert "exit codes" in text
+
+
+def test_explain_says_what_limits_the_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert aiopt(str(run), "--explain") == 0
+
+    out = capsys.readouterr().out
+    assert "* bottleneck:" in out
+    assert "\nLimited by " in out
+
+
+def test_explain_as_json_is_the_diagnosis(
+    run: Path, api: type[Api], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert aiopt(str(run), "--explain", "--json", "--airflow-url", "http://airflow") == 0
+
+    found = Diagnosis.model_validate_json(capsys.readouterr().out)
+    assert found.limit is not None
+    assert found.elapsed_s == pytest.approx(4 + 1.5)

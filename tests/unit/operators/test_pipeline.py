@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow_fakes import FakeAssetEvent, FakeTaskInstance, MappedOutputs, task_context
 
 from airflow_provider_aiopt import PipelineOperator, PlanOperator
-from airflow_provider_aiopt.airflow.context import REPORT_KEY, REPORTS_KEY
+from airflow_provider_aiopt.airflow.context import ADVICE, REPORT_KEY, REPORTS_KEY
 from airflow_provider_aiopt.data.folder import Folder
 from airflow_provider_aiopt.data.uploads import Upload
 from airflow_provider_aiopt.data.versions import local_version
@@ -63,6 +63,15 @@ def test_all_shards_of_a_plan_in_one_task(spec: Any) -> None:
 def test_no_plan(spec: Any) -> None:
     answer, _ = execute(PipelineOperator(task_id="pipeline", spec=spec))
     assert answer["results"] == 4
+
+
+def test_the_end_of_a_run_says_what_limits_it(spec: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        _, ti = execute(PipelineOperator(task_id="pipeline", spec=spec))
+    *others, last = (StageReport.model_validate(report) for report in ti.xcoms[REPORTS_KEY])
+    assert str(last.details[ADVICE]).startswith("Limited by ")
+    assert last.details[ADVICE] in caplog.messages
+    assert all(ADVICE not in report.details for report in others)
 
 
 def test_the_deployment_bounds_the_shards(spec: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from advisor_reports import SICK
 
 from airflow_provider_aiopt.plugins import answers
 from airflow_provider_aiopt.plugins.answers import (
@@ -14,6 +15,7 @@ from airflow_provider_aiopt.plugins.answers import (
     timings_of,
     trend_of,
 )
+from airflow_provider_aiopt.telemetry.reports import STAGES
 from airflow_provider_aiopt.telemetry.testing import EPOCH, make_stage_report, make_task
 from airflow_provider_aiopt.telemetry.timings import RunFacts, TaskFacts
 
@@ -96,6 +98,21 @@ class TestRun:
         assert [stage.duration_s for stage in timings.stages] == [2]
         assert (timings.pipeline, timings.wall_s) == ("dag pipeline", 10)
         assert "1 reports could not be read" in timings.notes[0]
+
+    def test_the_advisor_says_what_to_change(self, records: FakeRecords) -> None:
+        records.add("dag", 1, ingest=1)
+        records.found[0] = FoundReports(
+            [
+                report.model_copy(update={"task": make_task(report.stage)})
+                for report in SICK["preprocessing.workers"]().tasks
+            ]
+        )
+        records.facts = [TaskFacts(task_id=stage, stage=stage, state="success") for stage in STAGES]
+
+        timings = timings_of(records, "dag", "run-1", now=NOW)
+
+        assert timings is not None
+        assert "execution.workers = 4 (now 1)" in timings.advice[0].text
 
     @pytest.mark.parametrize(("dag_id", "run_id"), [("dag", "run-2"), ("other", "run-1")])
     def test_there_is_none_of_another_name(self, records: FakeRecords, dag_id: str, run_id: str) -> None:

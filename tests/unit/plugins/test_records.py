@@ -82,6 +82,7 @@ def task(**fields: Any) -> Any:
         "state": "running",
         "operator": "IngestOperator",
         "hostname": "worker",
+        "pool": "default_pool",
     }
     return SimpleNamespace(**(defaults | fields))
 
