@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import pstats
+import random
+import statistics
 import sys
 import threading
 import time
@@ -14,13 +16,14 @@ from typing import Any, Protocol, cast
 from airflow_provider_aiopt.profiling.base import Findings, ProfileRequest, StageProfiler
 from airflow_provider_aiopt.profiling.call_tree import tree_of_statistics
 from airflow_provider_aiopt.profiling.flamegraph import flame_graph
-from airflow_provider_aiopt.profiling.overhead import Overhead, counted
+from airflow_provider_aiopt.profiling.overhead import Cost, counted
 from airflow_provider_aiopt.profiling.python_profile import PythonProfile
 from airflow_provider_aiopt.telemetry.hardware.sampler import THREAD as SAMPLER
 from airflow_provider_aiopt.telemetry.units import count, duration
 
 ROWS = 30
-_REPEATS = 7
+_REPEATS = 5
+_PAIRS = 1000
 
 
 class ThreadProfile(Protocol):
@@ -86,20 +89,22 @@ class CProfiler(StageProfiler):
     def write(self, folder: Path) -> Findings:
         """Write ``profile.prof``, a table and a flame graph."""
         text = io.StringIO()
-        statistics: Any = pstats.Stats(stream=text)
+        found: Any = pstats.Stats(stream=text)
         for profile in self._profiles:
             profile.create_stats()
             if cast("Any", profile).stats:
-                statistics.add(profile)
-        statistics.dump_stats(folder / "profile.prof")
-        statistics.sort_stats("cumulative").print_stats(ROWS)
+                found.add(profile)
+        found.dump_stats(folder / "profile.prof")
+        found.sort_stats("cumulative").print_stats(ROWS)
         (folder / "profile.txt").write_text(text.getvalue().lstrip(), encoding="utf-8")
-        tree = tree_of_statistics(statistics.stats)
-        calls = count(statistics.total_calls)
+        tree = tree_of_statistics(found.stats)
+        calls = count(found.total_calls)
         title = f"{len(self._profiles)} threads, {calls} calls: wall-clock time by cProfile"
         (folder / "flamegraph.svg").write_text(flame_graph(tree, title, duration), encoding="utf-8")
-        facts = {"threads": len(self._profiles), "calls": statistics.total_calls}
-        return Findings(self._overhead(statistics.stats), facts)
+        facts = {"threads": len(self._profiles), "calls": found.total_calls}
+        method = "calls times the cost of one here, over the CPU time; with one to 2,000 known functions"
+        overhead = counted(found.total_calls, call_cost(), self._cpu_s, method=method)
+        return Findings(overhead, facts)
 
     def _add(self) -> ThreadProfile:
         profile = thread_profile()
@@ -112,38 +117,42 @@ class CProfiler(StageProfiler):
         if threading.current_thread().name != SAMPLER:
             self._add().enable()
 
-    def _overhead(self, statistics: Any) -> Overhead:
-        builtin = sum(entry[1] for function, entry in statistics.items() if function[0] == "~")
-        total = sum(entry[1] for entry in statistics.values())
-        costs = [(total - builtin, call_costs(_nothing)), (builtin, call_costs(len, ()))]
-        return counted(
-            costs, self._cpu_s, method="calls times the cost of one here, over the CPU time; range of costs"
-        )
 
+def call_cost() -> Cost:
+    """Measure what the profiling of one call costs, in seconds of CPU time.
 
-def call_costs(function: Any, *arguments: object, calls: int = 4000) -> list[float]:
-    """Measure what the profiling of one call costs.
-
-    :param function: does as little as possible
-    :returns: seconds of CPU time, measured several times
+    A profiler looks each function up among those that it knows.  A stage calls some hundred; the bounds are
+    what a call costs with one and with two thousand of them.
     """
+    one, hundreds, thousands = (_costs(number) for number in (1, 600, 2000))
+    return Cost(min(one), statistics.median(hundreds), max(thousands))
+
+
+def _costs(functions: int) -> list[float]:
+    calls = _shuffled_calls(functions)
     costs = []
     for _ in range(_REPEATS):
         profile = thread_profile()
-        plain = _timed(function, arguments, calls)
+        plain = _timed(calls)
         profile.enable()
-        profiled = _timed(function, arguments, calls)
+        profiled = _timed(calls)
         profile.disable()
-        costs.append(max(0.0, (profiled - plain) / calls))
+        costs.append(max(0.0, (profiled - plain) / (3 * len(calls))))
     return costs
 
 
-def _timed(function: Any, arguments: tuple[object, ...], calls: int) -> float:
+def _shuffled_calls(functions: int) -> list[tuple[Any, Any]]:
+    """Return pairs of functions, the first of which calls the second, and that a built-in one."""
+    source = "def {name}(other=None):\n    other() if other is not None else len(())\n"
+    names = [f"function_{number}" for number in range(functions)]
+    made: dict[str, Any] = {}
+    exec("".join(source.format(name=name) for name in names), made)  # noqa: S102 - text of our own
+    draw = random.Random(0)  # noqa: S311 - an order, no secret
+    return [(made[draw.choice(names)], made[draw.choice(names)]) for _ in range(_PAIRS)]
+
+
+def _timed(calls: list[tuple[Any, Any]]) -> float:
     began = time.thread_time()
-    for _ in range(calls):
-        function(*arguments)
+    for first, second in calls:
+        first(second)
     return time.thread_time() - began
-
-
-def _nothing() -> None:
-    pass

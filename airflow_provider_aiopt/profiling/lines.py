@@ -19,7 +19,7 @@ from airflow_provider_aiopt.profiling.targets import Target, functions_of, named
 
 
 class LineStageProfiler(StageProfiler):
-    """Times the lines of functions in every other call of them.
+    """Times the lines of functions in one of two calls of them.
 
     A call within a profiled call is profiled with it.  Child processes are not seen.
 
@@ -77,7 +77,7 @@ class LineStageProfiler(StageProfiler):
         if not called:
             names = ", ".join(sorted(target.path for target in self._replaced.values())) or "none was found"
             raise ProfilingError(
-                f"None of the functions was called twice in this process ({names}), and every other "
+                f"None of the functions was called twice in this process ({names}), and one of two "
                 "call is profiled. Name others, take more records or a smaller execution.batch_size"
             )
         self._profiler.dump_stats(str(folder / "profile.lprof"))

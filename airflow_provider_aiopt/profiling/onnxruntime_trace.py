@@ -30,7 +30,7 @@ _KERNEL = "_kernel_time"
 
 
 class OnnxRuntimeTracer(StageProfiler):
-    """Runs every other call of the model in a second session, which ONNX Runtime profiles.
+    """Runs one of two calls of the model in a second session, which ONNX Runtime profiles.
 
     :param request: what was asked for
     """
@@ -58,7 +58,7 @@ class OnnxRuntimeTracer(StageProfiler):
         """
         if self._runtime is None or not self._runtime.traced_calls:
             raise ProfilingError(
-                "The model was called less than twice, and every other call is profiled. Take more records "
+                "The model was called less than twice, and one of two calls is profiled. Take more records "
                 "or a smaller execution.batch_size"
             )
         trace = self._runtime.traced.end_profile()

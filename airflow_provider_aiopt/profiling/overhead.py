@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import statistics
 import threading
 from collections import defaultdict
@@ -43,23 +44,35 @@ class Overhead:
         }
 
 
-def counted(
-    costs: Sequence[tuple[int, Sequence[float]]], spent_s: float, *, method: str, besides_s: float = 0.0
-) -> Overhead:
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds that one event costs.
+
+    :param low: at least
+    :param usual: as a rule
+    :param high: at most
+    """
+
+    low: float
+    usual: float
+    high: float
+
+    @classmethod
+    def measured(cls, seconds: Sequence[float]) -> Cost:
+        """Return the cost that was measured several times."""
+        return cls(min(seconds), statistics.median(seconds), max(seconds))
+
+
+def counted(events: int, cost: Cost, spent_s: float, *, method: str, besides_s: float = 0.0) -> Overhead:
     """Return the overhead of a profiler that acts at events which are counted.
 
-    The interval goes from the lowest to the highest measured cost of an event.  What events cost indirectly,
-    such as the processor's caches, is not in it.
-
-    :param costs: for each kind of event their number, and the seconds that one costs, measured several times
+    :param events: their number
+    :param cost: what one costs
     :param spent_s: seconds that the work took with the profiler, the overhead included
     :param method: how the cost was measured
     :param besides_s: seconds of overhead that were measured directly
     """
-    usual, low, high = (
-        besides_s + sum(number * choose(seconds) for number, seconds in costs)
-        for choose in (statistics.median, min, max)
-    )
+    low, usual, high = (besides_s + events * each for each in (cost.low, cost.usual, cost.high))
     without = max(spent_s - usual, usual / 1000, 1e-9)
     return Overhead(method, usual, usual / without, low / without, high / without)
 
@@ -71,22 +84,29 @@ class _Samples:
 
 
 class Alternation:
-    """Calls of which every other one is profiled, so that the profiler's cost shows in their difference.
+    """Calls of which one of two is profiled, so that the profiler's cost shows in their difference.
 
-    What changes slowly, such as the machine's speed or the records, hits both halves alike.  Several threads
-    may add calls at once.
+    What changes slowly, such as the machine's speed, hits both halves alike.  Which call of a pair it is, is
+    drawn at random: were it always the second, the profiled calls of a source of which every other record is
+    large would be those of the small ones.  Several threads may add calls at once.
     """
 
     def __init__(self) -> None:
         self._samples: dict[str, _Samples] = defaultdict(_Samples)
-        self._turns: dict[str, int] = defaultdict(int)
+        self._begun: set[str] = set()
+        self._second: dict[str, bool] = {}
+        self._draw = random.Random(0)  # noqa: S311 - the same calls each time, and no secret
         self._lock = threading.Lock()
 
     def turn(self, name: str) -> bool:
-        """Return whether the next call of *name* is to be profiled."""
+        """Return whether the next call of *name* is to be profiled; the very first is not."""
         with self._lock:
-            self._turns[name] += 1
-            return self._turns[name] % 2 == 0
+            if name in self._second:
+                return self._second.pop(name)
+            profiled = name in self._begun and self._draw.random() < 0.5  # noqa: PLR2004 - a coin
+            self._begun.add(name)
+            self._second[name] = not profiled
+            return profiled
 
     def add(self, name: str, *, profiled: bool, seconds: float) -> None:
         """Add a call.
@@ -122,5 +142,5 @@ class Alternation:
         if not base:
             return None
         error = _Z * math.sqrt(variance)
-        method = f"every other of {number} calls was profiled; difference of the mean {what}, 95 % interval"
+        method = f"one of two of {number} calls was profiled; difference of the mean {what}, 95 % interval"
         return Overhead(method, extra, extra / base, (extra - error) / base, (extra + error) / base)

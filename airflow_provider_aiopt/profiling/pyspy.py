@@ -19,7 +19,7 @@ from airflow_provider_aiopt.profiling.base import Findings, ProfileRequest, Stag
 from airflow_provider_aiopt.profiling.calibration import CalibrationProcess
 from airflow_provider_aiopt.profiling.call_tree import tree_of_stacks
 from airflow_provider_aiopt.profiling.flamegraph import flame_graph
-from airflow_provider_aiopt.profiling.overhead import Overhead, counted
+from airflow_provider_aiopt.profiling.overhead import Cost, Overhead, counted
 from airflow_provider_aiopt.profiling.tracer import Tracer
 
 RATE = 100
@@ -99,8 +99,8 @@ class PySpySampler(StageProfiler):
         pauses = _pauses(
             self._program, threads=threading.active_count(), target=Path(self._folder.name) / "c"
         )
-        spent = self._cpu_s + self._besides_s + samples * statistics.median(pauses)
-        return counted([(samples, pauses)], spent, method=method, besides_s=self._besides_s)
+        spent = self._cpu_s + self._besides_s + samples * pauses.usual
+        return counted(samples, pauses, spent, method=method, besides_s=self._besides_s)
 
     def _sampler_s(self) -> float:
         return 0.0 if self._tracer is None else self._tracer.cpu_s()
@@ -119,7 +119,7 @@ def _attach(program: str, pid: int, stacks: Path, rate: int) -> Tracer:
     return Tracer(command, attached=_ATTACHED, pid=pid)
 
 
-def _pauses(program: str, *, threads: int, target: Path) -> list[float]:
+def _pauses(program: str, *, threads: int, target: Path) -> Cost:
     """Measure for how many seconds a process of as many threads stands still for one sample."""
     block = "sum(range(600_000))"
     with CalibrationProcess(block, repeats=15, threads=threads) as process:
@@ -131,4 +131,4 @@ def _pauses(program: str, *, threads: int, target: Path) -> list[float]:
             tracer.kill()
     # Two neighbouring blocks together, since a single one may hold one sample more or less.
     pairs = [(first + second) / 2 for first, second in pairwise(sampled)]
-    return [max(0.0, (seconds - plain) / (seconds * _FAST)) for seconds in pairs]
+    return Cost.measured([max(0.0, (seconds - plain) / (seconds * _FAST)) for seconds in pairs])

@@ -16,7 +16,7 @@ from pathlib import Path
 from airflow_provider_aiopt.exceptions import ProfilingError
 from airflow_provider_aiopt.profiling.base import Findings, ProfileRequest, StageProfiler
 from airflow_provider_aiopt.profiling.calibration import CalibrationProcess
-from airflow_provider_aiopt.profiling.overhead import Overhead, counted
+from airflow_provider_aiopt.profiling.overhead import Cost, Overhead, counted
 from airflow_provider_aiopt.profiling.tables import text_table
 from airflow_provider_aiopt.profiling.tracer import Tracer
 
@@ -41,7 +41,7 @@ class SystemCallCounter(StageProfiler):
         self._folder = tempfile.TemporaryDirectory(prefix="aiopt-strace-")
         self._summary = Path(self._folder.name) / "summary.txt"
         self._tracer: Tracer | None = None
-        self._costs: list[float] = []
+        self._cost = Cost(0, 0, 0)
         self._cpu_s = 0.0
 
     def start(self) -> None:
@@ -56,7 +56,7 @@ class SystemCallCounter(StageProfiler):
                 "worker. Install it, on Debian and Ubuntu with: apt-get install strace"
             )
         # Before this process is traced: then its children are, too, and nothing has two tracers.
-        self._costs = _call_costs(strace, Path(self._folder.name) / "calibration.txt")
+        self._cost = _call_cost(strace, Path(self._folder.name) / "calibration.txt")
         self._tracer = _attach(strace, os.getpid(), self._summary)
 
     def begin(self) -> None:
@@ -89,9 +89,7 @@ class SystemCallCounter(StageProfiler):
 
     def _overhead(self, calls: int) -> Overhead:
         method = "calls times what strace stops one for, over the CPU time; range of stops"
-        return counted(
-            [(calls, self._costs)], self._cpu_s + calls * statistics.median(self._costs), method=method
-        )
+        return counted(calls, self._cost, self._cpu_s + calls * self._cost.usual, method=method)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +139,7 @@ def _attach(strace: str, pid: int, summary: Path) -> Tracer:
     return Tracer(command, attached=f"Process {pid} attached", pid=pid)
 
 
-def _call_costs(strace: str, summary: Path) -> list[float]:
+def _call_cost(strace: str, summary: Path) -> Cost:
     """Measure for how many seconds strace stops a thread for one call."""
     block = f"for _ in range({_CALLS}): os.getppid()"
     with CalibrationProcess(block, repeats=_REPEATS) as process:
@@ -151,7 +149,7 @@ def _call_costs(strace: str, summary: Path) -> list[float]:
             traced = process.measure()
         finally:
             tracer.kill()
-    return [max(0.0, (seconds - plain) / _CALLS) for seconds in traced]
+    return Cost.measured([max(0.0, (seconds - plain) / _CALLS) for seconds in traced])
 
 
 def _table(calls: list[SystemCall]) -> str:

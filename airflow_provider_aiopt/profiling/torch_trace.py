@@ -19,7 +19,7 @@ from airflow_provider_aiopt.runtimes.base import ModelRuntime
 if TYPE_CHECKING:
     import numpy as np
 
-WAIT, WARM_UP, ACTIVE, REPEAT = 2, 1, 3, 2
+WAIT, WARM_UP, ACTIVE, REPEAT = 2, 1, 5, 2
 """Calls in each round that are left alone, that warm the profiler up, and that are recorded; and rounds."""
 
 _ROWS = 30
@@ -27,7 +27,7 @@ _ROUND = WAIT + WARM_UP + ACTIVE
 
 
 class TorchTracer(StageProfiler):
-    """Records two rounds of three calls, and leaves the others alone.
+    """Records two rounds of five calls, and leaves the others alone.
 
     PyTorch profiles the thread that asked for it, so one lane's calls are made on a thread of the profiler's
     whenever that is free.  After the second round nothing is done any more.

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from airflow_provider_aiopt.profiling.overhead import Alternation, counted
+from airflow_provider_aiopt.profiling.overhead import Alternation, Cost, counted
 
 
 def alternate(calls: int, extra: float, *, seed: int = 1, name: str = "call") -> Alternation:
@@ -17,10 +17,23 @@ def alternate(calls: int, extra: float, *, seed: int = 1, name: str = "call") ->
     return alternation
 
 
-def test_every_other_call_is_profiled() -> None:
+def test_one_of_two_calls_is_profiled_and_never_the_first() -> None:
     alternation = Alternation()
-    assert [alternation.turn("a") for _ in range(4)] == [False, True, False, True]
+    turns = [alternation.turn("a") for _ in range(200)]
+    assert turns[:2] == [False, True]
+    assert all(first != second for first, second in zip(turns[::2], turns[1::2], strict=True))
     assert not alternation.turn("b"), "each function has turns of its own"
+
+
+def test_records_that_come_in_turns_are_not_mistaken_for_overhead() -> None:
+    draw, alternation = random.Random(1), Alternation()
+    for number in range(600):
+        profiled = alternation.turn("call")
+        alternation.add("call", profiled=profiled, seconds=draw.gauss(1 + number % 2, 0.1))
+    found = alternation.overhead("time")
+    assert found is not None
+    assert found.low < 0 < found.high
+    assert abs(found.share) < 0.1
 
 
 def test_a_planted_overhead_is_found() -> None:
@@ -66,18 +79,22 @@ def test_too_few_calls_say_nothing() -> None:
 
 
 def test_counted_events_cost_what_one_does() -> None:
-    found = counted([(1000, [0.001, 0.002, 0.003]), (10, [0.1])], 6.0, method="m", besides_s=1.0)
-    assert found.seconds == pytest.approx(1 + 2 + 1)
-    assert found.share == pytest.approx(4 / 2)
-    assert (found.low, found.high) == (pytest.approx(3 / 2), pytest.approx(5 / 2))
+    found = counted(1000, Cost(0.001, 0.002, 0.003), 6.0, method="m", besides_s=1.0)
+    assert found.seconds == pytest.approx(1 + 2)
+    assert found.share == pytest.approx(3 / 3)
+    assert (found.low, found.high) == (pytest.approx(2 / 3), pytest.approx(4 / 3))
+
+
+def test_a_cost_is_the_median_of_what_was_measured_within_its_range() -> None:
+    assert Cost.measured([3.0, 1.0, 2.0, 9.0, 2.5]) == Cost(1.0, 2.5, 9.0)
 
 
 def test_events_that_seem_to_cost_more_than_there_was_keep_the_share_finite() -> None:
-    assert counted([(1000, [1.0])], 0.5, method="m").share == 1000
+    assert counted(1000, Cost(1, 1, 1), 0.5, method="m").share == 1000
 
 
 def test_a_report_gets_plain_numbers() -> None:
-    assert counted([(1, [0.25])], 1.25, method="m").as_json() == {
+    assert counted(1, Cost(0.25, 0.25, 0.25), 1.25, method="m").as_json() == {
         "method": "m",
         "seconds": 0.25,
         "share": 0.25,
