@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +13,17 @@ import numpy as np
 import pytest
 from components import requires
 
-from airflow_provider_aiopt.exceptions import ProfilingError
+from airflow_provider_aiopt.data.shards import read_parquet
+from airflow_provider_aiopt.data.workspace import Workspace
+from airflow_provider_aiopt.exceptions import MissingExtraError, ProfilingError
 from airflow_provider_aiopt.profiling.base import ProfileRequest
+from airflow_provider_aiopt.profiling.profiler import make_profiler
 from airflow_provider_aiopt.profiling.torch_trace import ACTIVE, REPEAT, WAIT, WARM_UP, TorchTracer
+from airflow_provider_aiopt.runner.context import RunContext
+from airflow_provider_aiopt.runner.results import results_folder
+from airflow_provider_aiopt.runner.staged import run_pipeline
 from airflow_provider_aiopt.runtimes.torch_runtime import TorchRuntime
+from airflow_provider_aiopt.spec import load_spec
 
 requires("torch", "uv pip install --group models")
 import torch  # noqa: E402 - where it is installed
@@ -101,3 +109,35 @@ def test_a_profiler_that_fails_leaves_the_answers_alone(
     monkeypatch.setattr(torch.profiler.profile, method, original)
     with pytest.raises(RuntimeError, match="no profile"):
         tracer.write(tmp_path)
+
+
+def test_a_pipeline_has_the_same_results_and_says_where_its_traces_are(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.script(torch.nn.Linear(2, 2)).save(tmp_path / "model.pt")
+    (tmp_path / "rows.csv").write_text("a,b\n" + "".join(f"{number},1\n" for number in range(30)))
+    spec = load_spec(
+        {
+            "source": {"uri": str(tmp_path / "rows.csv"), "format": "csv", "columns": ["a", "b"]},
+            "preprocess": {"kind": "tabular"},
+            "model": {"uri": str(tmp_path / "model.pt"), "runtime": "torch", "device": "cpu"},
+            "postprocess": {"kind": "raw"},
+            "execution": {"workers": 2, "batch_size": 1},
+        }
+    )
+    results = {}
+    for kind in (None, "torch"):
+        workspace = Workspace.open(str(tmp_path / f"run-{kind}"))
+        context = RunContext(spec=spec, workspace=workspace, profiler=make_profiler(kind))
+        reports = run_pipeline(context)
+        results[kind] = read_parquet(results_folder(context).read("00000.parquet")).to_pylist()
+    assert results[None] == results["torch"]
+    account: Any = reports[2].details["profile"]
+    assert account["uri"] == f"{workspace.uri}/profiles/inference-00000"
+    assert "round-1.pt.trace.json.gz" in account["files"]
+
+
+def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.profiler", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'airflow-provider-aiopt\[torch\]'"):
+        TorchTracer(ProfileRequest("torch")).start()
