@@ -7,34 +7,31 @@ import sys
 from types import TracebackType
 from typing import Self
 
-# Works whenever it reads a line, and answers with the seconds that each of its blocks took.
+# Works whenever it reads a line, and answers with what the work has measured.
 _PROGRAM = """
 import os, sys, threading, time
-block, repeats, others = {block!r}, {repeats}, {others}
+work, others = {work!r}, {others}
 for _ in range(others):
     threading.Thread(target=threading.Event().wait, daemon=True).start()
-exec("def work():\\n    " + block)
+names = dict(os=os, clock=time.perf_counter)
 print("ready", flush=True)
 for _ in sys.stdin:
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began)
-    print(*times, flush=True)
+    names["seconds"] = []
+    exec(work, names)
+    print(*names["seconds"], flush=True)
 """
 
 
 class CalibrationProcess:
     """A process that does the same work over and over, with and without a tracer.
 
-    :param block: the work, one line of Python, which may use ``os`` and ``time``
-    :param repeats: how often it is done in one measurement
+    :param work: the work, a Python program that finds :mod:`os` and ``clock`` and adds what it measures to
+        ``seconds``
     :param threads: threads that the process has beside, which wait
     """
 
-    def __init__(self, block: str, *, repeats: int, threads: int = 0) -> None:
-        program = _PROGRAM.format(block=block, repeats=repeats, others=threads)
+    def __init__(self, work: str, *, threads: int = 0) -> None:
+        program = _PROGRAM.format(work=work, others=threads)
         self._process = subprocess.Popen(  # noqa: S603 - this Python and a program of our own
             [sys.executable, "-I", "-S", "-c", program],
             stdin=subprocess.PIPE,
@@ -54,7 +51,7 @@ class CalibrationProcess:
         return self
 
     def measure(self) -> list[float]:
-        """Return the seconds that the work took, each time."""
+        """Have it work once and return what that has measured, in seconds."""
         if self._process.stdin is None:
             raise RuntimeError("the process takes no orders")
         self._process.stdin.write("\n")

@@ -42,12 +42,15 @@ class OnnxRuntimeTracer(StageProfiler):
         super().__init__(request)
         self._folder = tempfile.TemporaryDirectory(prefix="aiopt-onnxruntime-")
         self._runtime: _AlternatingRuntime | None = None
+        self._load_s = 0.0
 
     def runtime(self, runtime: ModelRuntime) -> ModelRuntime:
         """Open the model a second time, with profiling on."""
         if not isinstance(runtime, OnnxRuntime):
             raise ProfilingError(f"{runtime.description} has no profile of ONNX Runtime's")
+        began = time.perf_counter()
         traced = runtime.profiled(Path(self._folder.name) / "trace")
+        self._load_s = time.perf_counter() - began
         self._runtime = _AlternatingRuntime(runtime, traced)
         return self._runtime
 
@@ -67,8 +70,10 @@ class OnnxRuntimeTracer(StageProfiler):
         rows = [asdict(operator) for operator in operators]
         (folder / "operators.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
         (folder / "operators.txt").write_text(_table(operators), encoding="utf-8")
-        calls = self._runtime.traced_calls
-        return Findings(self._runtime.alternation.overhead("time of a call"), {"calls": calls})
+        overhead = self._runtime.alternation.overhead("time of a call")
+        return Findings(
+            overhead, {"calls": self._runtime.traced_calls, "second_load_s": round(self._load_s, 4)}
+        )
 
     def abandon(self) -> None:
         """Remove the temporary files."""

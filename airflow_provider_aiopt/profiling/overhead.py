@@ -48,9 +48,9 @@ class Overhead:
 class Cost:
     """Seconds that one event costs.
 
-    :param low: at least
+    :param low: a lower bound
     :param usual: as a rule
-    :param high: at most
+    :param high: an upper bound
     """
 
     low: float
@@ -59,8 +59,8 @@ class Cost:
 
     @classmethod
     def measured(cls, seconds: Sequence[float]) -> Cost:
-        """Return the cost that was measured several times."""
-        return cls(min(seconds), statistics.median(seconds), max(seconds))
+        """Return the median and the quartiles of a cost that was measured several times."""
+        return cls(*statistics.quantiles(seconds, n=4, method="inclusive"))
 
 
 def counted(events: int, cost: Cost, spent_s: float, *, method: str, besides_s: float = 0.0) -> Overhead:

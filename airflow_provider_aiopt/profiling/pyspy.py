@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import statistics
 import sys
 import sysconfig
 import tempfile
 import threading
 import time
-from itertools import pairwise
 from pathlib import Path
 
 from airflow_provider_aiopt.exceptions import MissingExtraError, ProfilingError
@@ -25,7 +23,15 @@ from airflow_provider_aiopt.profiling.tracer import Tracer
 RATE = 100
 """Samples per second."""
 
-_FAST = 500  # samples per second while their cost is measured, so that it stands out from the noise
+_FAST = 500  # samples per second while their cost is measured, so that most gaps are theirs
+_GAPS = """
+last = clock()
+end = last + 0.4
+while last < end:
+    now = clock()
+    if now - last > 30e-6: seconds.append(now - last)
+    last = now
+"""
 _ATTACHED = "Sampling process"
 _SAMPLES = re.compile(r"Samples: (\d+)(?: Errors: (\d+))?")
 
@@ -95,12 +101,12 @@ class PySpySampler(StageProfiler):
         self._folder.cleanup()
 
     def _overhead(self, samples: int) -> Overhead:
-        method = "samples times the pause for one here, and py-spy's own CPU time, over the CPU time"
-        pauses = _pauses(
-            self._program, threads=threading.active_count(), target=Path(self._folder.name) / "c"
+        method = (
+            "samples times the pause for one here, and py-spy's own CPU time, over the CPU time; quartiles"
         )
-        spent = self._cpu_s + self._besides_s + samples * pauses.usual
-        return counted(samples, pauses, spent, method=method, besides_s=self._besides_s)
+        pause = _pause(self._program, threads=threading.active_count(), target=Path(self._folder.name) / "c")
+        spent = self._cpu_s + self._besides_s + samples * pause.usual
+        return counted(samples, pause, spent, method=method, besides_s=self._besides_s)
 
     def _sampler_s(self) -> float:
         return 0.0 if self._tracer is None else self._tracer.cpu_s()
@@ -119,16 +125,16 @@ def _attach(program: str, pid: int, stacks: Path, rate: int) -> Tracer:
     return Tracer(command, attached=_ATTACHED, pid=pid)
 
 
-def _pauses(program: str, *, threads: int, target: Path) -> Cost:
-    """Measure for how many seconds a process of as many threads stands still for one sample."""
-    block = "sum(range(600_000))"
-    with CalibrationProcess(block, repeats=15, threads=threads) as process:
-        plain = statistics.median(process.measure())
+def _pause(program: str, *, threads: int, target: Path) -> Cost:
+    """Measure for how many seconds a process of as many threads stands still for one sample.
+
+    Where other processes take the processor away as well, these are the rarer gaps, and the middle half of
+    all knows little of them.
+    """
+    with CalibrationProcess(_GAPS, threads=threads) as process:
         tracer = _attach(program, process.pid, target, _FAST)
         try:
-            sampled = process.measure()
+            gaps = process.measure()
         finally:
             tracer.kill()
-    # Two neighbouring blocks together, since a single one may hold one sample more or less.
-    pairs = [(first + second) / 2 for first, second in pairwise(sampled)]
-    return Cost.measured([max(0.0, (seconds - plain) / (seconds * _FAST)) for seconds in pairs])
+    return Cost.measured(gaps)

@@ -20,8 +20,13 @@ from airflow_provider_aiopt.profiling.overhead import Cost, Overhead, counted
 from airflow_provider_aiopt.profiling.tables import text_table
 from airflow_provider_aiopt.profiling.tracer import Tracer
 
-_CALLS = 400
-_REPEATS = 5
+_CALLS = 100
+_WORK = f"""
+for _ in range(25):
+    began = clock()
+    for _ in range({_CALLS}): os.getppid()
+    seconds.append((clock() - began) / {_CALLS})
+"""
 
 
 class SystemCallCounter(StageProfiler):
@@ -88,7 +93,7 @@ class SystemCallCounter(StageProfiler):
         self._folder.cleanup()
 
     def _overhead(self, calls: int) -> Overhead:
-        method = "calls times what strace stops one for, over the CPU time; range of stops"
+        method = "calls times what strace stops one for, over the CPU time; quartiles of stops"
         return counted(calls, self._cost, self._cpu_s + calls * self._cost.usual, method=method)
 
 
@@ -141,15 +146,14 @@ def _attach(strace: str, pid: int, summary: Path) -> Tracer:
 
 def _call_cost(strace: str, summary: Path) -> Cost:
     """Measure for how many seconds strace stops a thread for one call."""
-    block = f"for _ in range({_CALLS}): os.getppid()"
-    with CalibrationProcess(block, repeats=_REPEATS) as process:
+    with CalibrationProcess(_WORK) as process:
         plain = statistics.median(process.measure())
         tracer = _attach(strace, process.pid, summary)
         try:
             traced = process.measure()
         finally:
             tracer.kill()
-    return Cost.measured([max(0.0, (seconds - plain) / _CALLS) for seconds in traced])
+    return Cost.measured([max(0.0, seconds - plain) for seconds in traced])
 
 
 def _table(calls: list[SystemCall]) -> str:
