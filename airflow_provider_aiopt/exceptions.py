@@ -18,6 +18,7 @@
     ├── PreprocessAccuracyError (ValueError)   fast preprocessing changes too many of the model's answers
     ├── UploadRecordError (ValueError)         an event, manifest or state file holds no upload
     ├── NotificationError (ValueError)         a queue's message tells of no upload: it becomes a dead letter
+    ├── ProfilingError (RuntimeError)          the profiler asked for cannot watch this stage, or not here
     ├── ReportError (ValueError)               a stage or run report is missing or unreadable
     ├── AirflowApiError (RuntimeError)         Airflow's public API refused or did not answer
     ├── ConfigurationError (ValueError)        an ``[aiopt]`` option, a threshold or a profile's name is wrong
@@ -153,6 +154,12 @@ class UploadRecordError(AioptError, ValueError):
 
 class NotificationError(AioptError, ValueError):
     """A queue's message should tell of uploads, and does not.  It becomes a dead letter."""
+
+    retryable = False
+
+
+class ProfilingError(AioptError, RuntimeError):
+    """The profiler asked for cannot watch this stage, or may not do so here; nothing has begun yet."""
 
     retryable = False
 

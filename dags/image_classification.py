@@ -15,6 +15,7 @@ from airflow_provider_aiopt import (
 )
 from airflow_provider_aiopt.airflow.concurrency import cpu_task_options, inference_task_options, run_limits
 from airflow_provider_aiopt.airflow.config import int_option
+from airflow_provider_aiopt.airflow.profiling import PROFILE_OPTIONS, profile_params
 
 DOC = """
 ### Image classification
@@ -96,13 +97,18 @@ with DAG(
             maximum=1,
             description="Share of photographs that may be quarantined before the run fails",
         ),
+        **profile_params(),
     },
 ):
-    ingest = IngestOperator(task_id="ingest", spec=SPEC)
+    ingest = IngestOperator(task_id="ingest", spec=SPEC, **PROFILE_OPTIONS)
     preprocess = PreprocessOperator.partial(
-        task_id="preprocess", spec=SPEC, map_index_template="{{ task.shard }}"
+        task_id="preprocess", spec=SPEC, **PROFILE_OPTIONS, map_index_template="{{ task.shard }}"
     ).expand(shard=ingest.output)
     inference = InferenceOperator.partial(
-        task_id="inference", spec=SPEC, **inference_task_options(), map_index_template="{{ task.shard }}"
+        task_id="inference",
+        spec=SPEC,
+        **inference_task_options(),
+        **PROFILE_OPTIONS,
+        map_index_template="{{ task.shard }}",
     ).expand(shard=preprocess.output)
-    PostprocessOperator(task_id="postprocess", spec=SPEC, shard=inference.output)
+    PostprocessOperator(task_id="postprocess", spec=SPEC, shard=inference.output, **PROFILE_OPTIONS)

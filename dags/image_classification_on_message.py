@@ -14,6 +14,7 @@ from airflow_provider_aiopt import (
 )
 from airflow_provider_aiopt.airflow.concurrency import cpu_task_options, inference_task_options, run_limits
 from airflow_provider_aiopt.airflow.config import int_option, messages_option, option
+from airflow_provider_aiopt.airflow.profiling import PROFILE_OPTIONS, profile_params
 
 DOC = """
 ### Image classification on message
@@ -63,6 +64,7 @@ with DAG(
     schedule=schedule(),
     catchup=False,
     tags=["aiopt", "images", "uploads"],
+    params=profile_params(),
     **run_limits(),
     default_args={
         "retries": int_option("retries"),
@@ -71,5 +73,10 @@ with DAG(
     },
 ):
     PipelineOperator(
-        task_id="classify", uploads=WATCH, messages=MESSAGES, spec=SPEC, **inference_task_options()
+        task_id="classify",
+        uploads=WATCH,
+        messages=MESSAGES,
+        spec=SPEC,
+        **inference_task_options(),
+        **PROFILE_OPTIONS,
     )

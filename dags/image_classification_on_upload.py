@@ -19,6 +19,7 @@ from airflow_provider_aiopt import (
 )
 from airflow_provider_aiopt.airflow.concurrency import cpu_task_options, inference_task_options, run_limits
 from airflow_provider_aiopt.airflow.config import choice_option, int_option, option
+from airflow_provider_aiopt.airflow.profiling import PROFILE_OPTIONS, profile_params
 
 DOC = """
 ### Image classification on upload
@@ -57,7 +58,13 @@ def spec_of(dag_id: str) -> dict[str, Any]:
 def classify(dag_id: str) -> None:
     """Add the pipeline over the uploads that a run was started for."""
     if STREAMING:
-        PipelineOperator(task_id="classify", uploads=WATCH, spec=spec_of(dag_id), **inference_task_options())
+        PipelineOperator(
+            task_id="classify",
+            uploads=WATCH,
+            spec=spec_of(dag_id),
+            **inference_task_options(),
+            **PROFILE_OPTIONS,
+        )
     else:
         classify_listed(dag_id, TakeUploadsOperator(task_id="take", watch=WATCH))
 
@@ -67,21 +74,26 @@ def classify_listed(dag_id: str, taken: Any) -> None:
     spec = spec_of(dag_id)
     spec["source"]["manifest"] = f"{{{{ ti.xcom_pull('{taken.task_id}') }}}}"
     if STREAMING:
-        taken >> PipelineOperator(task_id="classify", spec=spec, **inference_task_options())
+        taken >> PipelineOperator(
+            task_id="classify", spec=spec, **inference_task_options(), **PROFILE_OPTIONS
+        )
         return
-    ingest = IngestOperator(task_id="ingest", spec=spec)
-    preprocess = PreprocessOperator.partial(task_id="preprocess", spec=spec).expand(shard=ingest.output)
-    inference = InferenceOperator.partial(task_id="inference", spec=spec, **inference_task_options()).expand(
-        shard=preprocess.output
+    ingest = IngestOperator(task_id="ingest", spec=spec, **PROFILE_OPTIONS)
+    preprocess = PreprocessOperator.partial(task_id="preprocess", spec=spec, **PROFILE_OPTIONS).expand(
+        shard=ingest.output
     )
+    inference = InferenceOperator.partial(
+        task_id="inference", spec=spec, **inference_task_options(), **PROFILE_OPTIONS
+    ).expand(shard=preprocess.output)
     taken >> ingest
-    PostprocessOperator(task_id="postprocess", spec=spec, shard=inference.output)
+    PostprocessOperator(task_id="postprocess", spec=spec, shard=inference.output, **PROFILE_OPTIONS)
 
 
 COMMON: dict[str, Any] = {
     "doc_md": DOC,
     "catchup": False,
     "tags": ["aiopt", "images", "uploads"],
+    "params": profile_params(),
     "default_args": {
         "retries": int_option("retries"),
         "retry_delay": timedelta(seconds=10),

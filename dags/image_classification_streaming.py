@@ -10,6 +10,7 @@ from airflow.sdk import DAG, Param
 from airflow_provider_aiopt import PipelineOperator, PlanOperator
 from airflow_provider_aiopt.airflow.concurrency import cpu_task_options, inference_task_options, run_limits
 from airflow_provider_aiopt.airflow.config import int_option
+from airflow_provider_aiopt.airflow.profiling import PROFILE_OPTIONS, profile_params
 
 DOC = """
 ### Image classification, streaming
@@ -85,9 +86,14 @@ with DAG(
             maximum=1,
             description="Share of photographs that may be quarantined before the run fails",
         ),
+        **profile_params(),
     },
 ):
     plan = PlanOperator(task_id="plan", spec=SPEC, **cpu_task_options())
     PipelineOperator.partial(
-        task_id="pipeline", spec=SPEC, **inference_task_options(), map_index_template="{{ task.shard }}"
+        task_id="pipeline",
+        spec=SPEC,
+        **inference_task_options(),
+        **PROFILE_OPTIONS,
+        map_index_template="{{ task.shard }}",
     ).expand(shard=plan.output)

@@ -15,6 +15,7 @@ from airflow_provider_aiopt import (
 )
 from airflow_provider_aiopt.airflow.concurrency import cpu_task_options, inference_task_options, run_limits
 from airflow_provider_aiopt.airflow.config import int_option, option
+from airflow_provider_aiopt.airflow.profiling import PROFILE_OPTIONS, profile_params
 
 DOC = """
 ### Text embedding
@@ -75,13 +76,18 @@ with DAG(
         "batch_size": Param(
             8, type="integer", minimum=1, description="Texts per inference call; 32 or more for a GPU"
         ),
+        **profile_params(),
     },
 ):
-    ingest = IngestOperator(task_id="ingest", spec=SPEC)
+    ingest = IngestOperator(task_id="ingest", spec=SPEC, **PROFILE_OPTIONS)
     preprocess = PreprocessOperator.partial(
-        task_id="preprocess", spec=SPEC, map_index_template="{{ task.shard }}"
+        task_id="preprocess", spec=SPEC, **PROFILE_OPTIONS, map_index_template="{{ task.shard }}"
     ).expand(shard=ingest.output)
     inference = InferenceOperator.partial(
-        task_id="inference", spec=SPEC, **inference_task_options(), map_index_template="{{ task.shard }}"
+        task_id="inference",
+        spec=SPEC,
+        **inference_task_options(),
+        **PROFILE_OPTIONS,
+        map_index_template="{{ task.shard }}",
     ).expand(shard=preprocess.output)
-    PostprocessOperator(task_id="postprocess", spec=SPEC, shard=inference.output)
+    PostprocessOperator(task_id="postprocess", spec=SPEC, shard=inference.output, **PROFILE_OPTIONS)

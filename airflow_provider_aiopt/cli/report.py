@@ -123,9 +123,13 @@ def _print_explanation(report: RunReport) -> None:
 
 
 def _print_table(report: RunReport) -> None:
+    from airflow_provider_aiopt.telemetry.profile_lines import profile_lines
     from airflow_provider_aiopt.telemetry.table import stage_table
 
-    stdout_console().print(stage_table(report))
+    console = stdout_console()
+    console.print(stage_table(report))
+    for line in profile_lines(report):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 COMMAND = Command(

@@ -15,12 +15,14 @@ from airflow_provider_aiopt.cli.options import ALLOW_CALLABLES, SET, SPEC, allow
 from airflow_provider_aiopt.cli.progress import shown_progress
 from airflow_provider_aiopt.cli.terminal import stdout_console
 from airflow_provider_aiopt.exceptions import SpecError
+from airflow_provider_aiopt.spec.profile import PROFILE_KINDS
 from airflow_provider_aiopt.telemetry.hardware.stage import DEFAULT_INTERVAL_S
 from airflow_provider_aiopt.telemetry.metrics import MetricsSink, NullMetrics
-from airflow_provider_aiopt.telemetry.reports import RunReport
+from airflow_provider_aiopt.telemetry.reports import STAGES, RunReport
 
 if TYPE_CHECKING:
     from airflow_provider_aiopt.runner.context import RunContext
+    from airflow_provider_aiopt.runner.profiling import Profiler
 
 _DESCRIPTION = """\
 Run a pipeline's four stages in this process: the same code and the same results as in Airflow, in either
@@ -55,6 +57,7 @@ def _run(arguments: argparse.Namespace) -> int:
             allowed_callables=allowed_callables(arguments.allow_callables),
             progress=progress,
             hardware_interval_s=arguments.hardware_interval,
+            profiler=_profiler(arguments),
         )
         if arguments.mode == "streaming":
             run_streaming(context)
@@ -68,6 +71,19 @@ def _run(arguments: argparse.Namespace) -> int:
     else:
         _print(report, context, limit=arguments.show)
     return ExitCode.OK
+
+
+def _profiler(arguments: argparse.Namespace) -> Profiler | None:
+    if arguments.profile is None:
+        return None
+    from airflow_provider_aiopt.profiling.profiler import make_profiler
+
+    return make_profiler(
+        arguments.profile,
+        arguments.profile_stage,
+        functions=arguments.profile_function,
+        allowed_callables=allowed_callables(arguments.allow_callables),
+    )
 
 
 def _metrics(address: str | None) -> AbstractContextManager[MetricsSink]:
@@ -86,6 +102,7 @@ def _print(report: RunReport, context: RunContext, *, limit: int) -> None:
     from airflow_provider_aiopt.advisor.texts import one_line
     from airflow_provider_aiopt.cli.results import quarantine_table, results_table
     from airflow_provider_aiopt.runner.results import results_folder
+    from airflow_provider_aiopt.telemetry.profile_lines import profile_lines
     from airflow_provider_aiopt.telemetry.table import stage_table
 
     workspace = context.workspace
@@ -96,6 +113,8 @@ def _print(report: RunReport, context: RunContext, *, limit: int) -> None:
         console.print(quarantine_table(workspace.quarantine, limit=limit), end="\n\n")
     console.print(stage_table(report), end="\n\n")
     console.print(one_line(diagnose(report)), markup=False, highlight=False, soft_wrap=True)
+    for line in profile_lines(report):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     for title, uri in (("Results", report.results_uri), ("Workspace", workspace.uri)):
         console.print(f"{title}: {uri}", markup=False, highlight=False, soft_wrap=True)
 
@@ -141,6 +160,26 @@ COMMAND = Command(
             default=DEFAULT_INTERVAL_S,
             metavar="S",
             help="seconds between two samples of CPU, memory, disk, network and GPU (default: 1, 0: none)",
+        ),
+        argument(
+            "--profile",
+            choices=PROFILE_KINDS,
+            metavar="KIND",
+            help=f"profile the stages ({', '.join(PROFILE_KINDS)}); files go to profiles/ of the workspace",
+        ),
+        argument(
+            "--profile-stage",
+            choices=STAGES,
+            metavar="STAGE",
+            help="the only stage to profile (default: all)",
+        ),
+        argument(
+            "--profile-function",
+            action="append",
+            default=[],
+            metavar="PATH",
+            help="with --profile line: dotted path of a function, class or module, allowed as by "
+            "--allow-callables; may be repeated (default: the stage's own)",
         ),
         argument("--statsd", metavar="HOST:PORT", help="send the stages' metrics to this StatsD server"),
     ),

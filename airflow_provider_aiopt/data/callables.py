@@ -47,10 +47,15 @@ def load_callable(path: str, allowed: Sequence[str], *, where: str) -> Callable[
     return made
 
 
+def lies_under(path: str, allowed: Sequence[str]) -> bool:
+    """Return whether a dotted path is one of the prefixes in *allowed*, or lies below one."""
+    prefixes = (prefix.rstrip(".") for prefix in allowed)
+    return any(prefix and (path == prefix or path.startswith(f"{prefix}.")) for prefix in prefixes)
+
+
 def _require_allowed(where: str, path: str, allowed: Sequence[str]) -> None:
-    prefixes = [prefix.rstrip(".") for prefix in allowed]
-    if not any(prefix and (path == prefix or path.startswith(f"{prefix}.")) for prefix in prefixes):
+    if not lies_under(path, allowed):
         raise SpecError(
-            f"{where} is not allowed here; allowed is what lies under: {', '.join(prefixes) or 'nothing'}. A "
+            f"{where} is not allowed here; allowed is what lies under: {', '.join(allowed) or 'nothing'}. A "
             "deployment lists its prefixes in [aiopt] allowed_callables; aiopt run takes --allow-callables"
         )

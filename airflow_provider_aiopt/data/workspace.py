@@ -9,7 +9,8 @@
     ├── postprocess/ 00000.json
     ├── results/     00000.parquet            unless the spec names a sink of its own
     ├── quarantine/  preprocess-00000.parquet
-    └── reports/     preprocess-00000.json
+    ├── reports/     preprocess-00000.json
+    └── profiles/    preprocess-00000/        where a profile was asked for
 """
 
 from __future__ import annotations

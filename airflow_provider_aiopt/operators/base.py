@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_aiopt.airflow.context import advise_on_run, push_report, run_context
 from airflow_provider_aiopt.airflow.failures import no_vain_retries
+from airflow_provider_aiopt.airflow.profiling import with_profiler
 from airflow_provider_aiopt.airflow.queueing import send_queue_time
 from airflow_provider_aiopt.links.stage_timings import StageTimingsLink
 
@@ -68,8 +69,38 @@ class SpecOperator(BaseOperator):
             raise KeyboardInterrupt("Airflow told the task to end")
 
 
-class StageOperator(SpecOperator):
-    """Runs one stage of a pipeline; the parameters are those of :class:`SpecOperator`."""
+class ProfiledOperator(SpecOperator):
+    """Runs a pipeline or a part of it, under a profiler where one is asked for.
+
+    :param profile: profiles the task's stages: ``cprofile``, ``line``, ``torch``, ``onnxruntime``,
+        ``syscalls`` or ``pyspy`` (templated); default, as ``none`` or an empty text: nothing
+    :param profile_stage: the only stage to profile (templated); default, as ``none``: all that the task runs
+    :param profile_functions: for ``line``, dotted paths of functions, classes or modules under
+        ``[aiopt] allowed_callables``; default: the stage's own
+    """
+
+    template_fields: Sequence[str] = (*SpecOperator.template_fields, "profile", "profile_stage")
+
+    def __init__(
+        self,
+        *,
+        profile: str | None = None,
+        profile_stage: str | None = None,
+        profile_functions: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.profile = profile
+        self.profile_stage = profile_stage
+        self.profile_functions = profile_functions
+
+    def _run_context(self, context: Context) -> RunContext:
+        run = super()._run_context(context)
+        return with_profiler(run, self.profile, self.profile_stage, self.profile_functions)
+
+
+class StageOperator(ProfiledOperator):
+    """Runs one stage of a pipeline; the parameters are those of :class:`ProfiledOperator`."""
 
     stage: ClassVar[str]
     is_last: ClassVar[bool] = False
@@ -92,7 +123,7 @@ class ShardOperator(StageOperator):
         ``.expand(shard=...)``, else all of them (templated)
     """
 
-    template_fields: Sequence[str] = ("spec", "workspace", "shard")
+    template_fields: Sequence[str] = (*StageOperator.template_fields, "shard")
 
     def __init__(self, *, shard: str | Sequence[str] | XComArg, **kwargs: Any) -> None:
         super().__init__(**kwargs)

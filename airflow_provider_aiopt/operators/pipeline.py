@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_aiopt.airflow.context import advise_on_run, push_reports
 from airflow_provider_aiopt.airflow.taking import take_uploads
-from airflow_provider_aiopt.operators.base import SpecOperator, parse_refs
+from airflow_provider_aiopt.operators.base import ProfiledOperator, parse_refs
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_aiopt.runner.context import RunContext
 
 
-class PipelineOperator(SpecOperator):
+class PipelineOperator(ProfiledOperator):
     """Streams a pipeline through all four stages in one task, with nothing written between them.
 
     The lowest latency and the highest throughput on one machine; a retry goes on after the last finished
@@ -31,9 +31,11 @@ class PipelineOperator(SpecOperator):
         :class:`~airflow_provider_aiopt.operators.take_uploads.TakeUploadsOperator`, whose work the task then
         does first.  The spec's source has the same URI and no ``manifest``
     :param messages: as there
+    :param profile: see :class:`~airflow_provider_aiopt.operators.base.ProfiledOperator`, as for
+        ``profile_stage`` and ``profile_functions``; all stages of the stream are profiled together
     """
 
-    template_fields: Sequence[str] = ("spec", "workspace", "shard")
+    template_fields: Sequence[str] = (*ProfiledOperator.template_fields, "shard")
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from airflow_provider_aiopt.data.folder import FileSystemResolver, resolve_files
 from airflow_provider_aiopt.data.manifest import ShardRef
 from airflow_provider_aiopt.data.parallel import usable_cores
 from airflow_provider_aiopt.data.workspace import Workspace
+from airflow_provider_aiopt.runner.profiling import Probe, Profiler
 from airflow_provider_aiopt.spec.execution import MAX_SHARDS
 from airflow_provider_aiopt.spec.pipeline import PipelineSpec
 from airflow_provider_aiopt.telemetry.hardware.stage import DEFAULT_INTERVAL_S
@@ -29,6 +30,8 @@ class RunContext:
     :param max_shards: how many shards ``execution.shard_bytes`` may make
     :param progress: is told how far the stages are
     :param hardware_interval_s: seconds between two samples of the hardware, 0 for none
+    :param profiler: what profiles its stages, None for nothing
+    :param probe: what watches the stage under way; a runner puts it there
     """
 
     spec: PipelineSpec
@@ -40,6 +43,8 @@ class RunContext:
     max_shards: int = MAX_SHARDS
     progress: Progress = field(default_factory=NullProgress)
     hardware_interval_s: float = DEFAULT_INTERVAL_S
+    profiler: Profiler | None = None
+    probe: Probe | None = None
 
     @property
     def owner(self) -> str:

@@ -16,6 +16,7 @@ from airflow_provider_aiopt.runner.accounting import check_bad_fraction
 from airflow_provider_aiopt.runner.context import RunContext
 from airflow_provider_aiopt.runner.cutting import Bounds, cut_source
 from airflow_provider_aiopt.runner.index import RunIndex, open_source, write_index
+from airflow_provider_aiopt.runner.profiling import show_subjects
 from airflow_provider_aiopt.runner.results import forget_earlier_run, remove_foreign_results, results_folder
 from airflow_provider_aiopt.runner.resume import finished_shard
 from airflow_provider_aiopt.runner.settings import settings_in_effect
@@ -55,6 +56,7 @@ def ingest(context: RunContext, recorder: StageRecorder) -> tuple[ShardRef, ...]
                 source, batch_rows=context.spec.execution.batch_rows, workers=context.readers
             ) as stage,
         ):
+            show_subjects(context.probe, NAME, stage, source)
             refs = _IngestRunner(context, recorder, source, stage).run(cuts)
     finally:
         recorder.details["source_retries"] = source.retries

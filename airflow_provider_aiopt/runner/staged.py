@@ -16,6 +16,7 @@ from airflow_provider_aiopt.runner.context import RunContext, StageOutcome
 from airflow_provider_aiopt.runner.fingerprints import stage_settings
 from airflow_provider_aiopt.runner.index import read_index
 from airflow_provider_aiopt.runner.ingest import ingest
+from airflow_provider_aiopt.runner.profiling import show_subjects, watched_runtime, watching, with_probe
 from airflow_provider_aiopt.runner.results import remove_foreign_results, results_folder, results_writer
 from airflow_provider_aiopt.runner.settings import settings_in_effect
 from airflow_provider_aiopt.runner.stage import LoadedStage, ShardRunner
@@ -33,7 +34,7 @@ from airflow_provider_aiopt.stages.preprocess import PreprocessStage, decoding_e
 from airflow_provider_aiopt.telemetry.occupancy import Occupancy
 from airflow_provider_aiopt.telemetry.publish import publish_stage_report
 from airflow_provider_aiopt.telemetry.recorder import StageRecorder
-from airflow_provider_aiopt.telemetry.reports import STAGES, StageReport
+from airflow_provider_aiopt.telemetry.reports import PROFILE, STAGES, StageReport
 
 _Work = Callable[[RunContext, StageRecorder, Sequence[ShardRef]], tuple[ShardRef, ...]]
 
@@ -47,6 +48,7 @@ def run_stage(context: RunContext, stage: str, refs: Sequence[ShardRef] = ()) ->
     :raises AioptError: one of its subclasses, if the stage as a whole fails
     """
     shard = refs[0].shard if len(refs) == 1 else None
+    context = with_probe(context, (stage,), shard)
     recorder = StageRecorder(
         context.spec.name,
         stage,
@@ -55,10 +57,12 @@ def run_stage(context: RunContext, stage: str, refs: Sequence[ShardRef] = ()) ->
         hardware_interval_s=context.hardware_interval_s,
     )
     try:
-        with recorder:
+        with recorder, watching(context.probe):
             _import_libraries()
             made = _WORK[stage](context, recorder, refs)
     finally:
+        if context.probe is not None:
+            recorder.details[PROFILE] = context.probe.finish()
         publish_stage_report(recorder.report(), context.workspace.root, context.metrics)
     return StageOutcome(made, recorder.report())
 
@@ -98,6 +102,7 @@ def _preprocess(
     def make_stage(_: int) -> LoadedStage:
         allowed = context.allowed_callables
         transform = make_transform(context.spec, files, allowed_callables=allowed, parts=context.workers)
+        show_subjects(context.probe, recorder.stage, transform)
         stage = PreprocessStage(
             transform,
             executor=decoding_executor(
@@ -143,7 +148,9 @@ def _inference(
         )
         transform = make_transform(spec, model.files, allowed_callables=context.allowed_callables)
         head = make_head(spec, model.files)
-        stage = InferenceStage(model.runtime, transform, head, batcher, occupancy)
+        runtime = watched_runtime(context.probe, model.runtime)
+        stage = InferenceStage(runtime, transform, head, batcher, occupancy)
+        show_subjects(context.probe, recorder.stage, stage, transform, head)
         if model.runtime.on_device:
             return LoadedStage(stage, batches=DEVICE_BATCHES)
         return LoadedStage(stage, batches=calls.lanes, lanes=calls.lanes)
@@ -161,6 +168,7 @@ def _postprocess(
     head, folder = make_head(context.spec, files), results_folder(context)
     settings = _settings(context, files)
     check_bad_fraction(context, settings)  # before results appear
+    show_subjects(context.probe, recorder.stage, head)
     made = ShardRunner(
         context,
         recorder,

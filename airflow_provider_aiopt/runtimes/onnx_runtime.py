@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,7 @@ class OnnxRuntime:
     :param threads: threads of one call; default one for each core that the process may use
     :param engines: what TensorRT builds its engines of; needed for ``tensorrt``
     :param normalisation: what the model wants done to uint8 images, which a device does in the graph
+    :param profile: where ONNX Runtime profiles every call, the beginning of a file's name; None for nowhere
     :raises MissingExtraError: if ONNX Runtime is not installed
     :raises ModelLoadError: if it cannot load the file
     :raises DeviceUnavailableError: if *device* is ``cuda`` or ``tensorrt`` and does not load
@@ -68,13 +70,17 @@ class OnnxRuntime:
         threads: int | None = None,
         engines: EngineRequest | None = None,
         normalisation: Normalisation | None = None,
+        profile: Path | None = None,
     ) -> None:
         try:
             import onnxruntime
         except ImportError as error:
             raise MissingExtraError("onnxruntime", "cpu", "Running an ONNX model") from error
         onnxruntime.disable_telemetry_events()  # some builds report their use to their makers
-        opener = _Opener(onnxruntime, device, threads or usable_cores(), engines)
+        opener = _Opener(onnxruntime, device, threads or usable_cores(), engines, profile)
+        self._reopen = partial(
+            OnnxRuntime, file, device=device, threads=threads, engines=engines, normalisation=normalisation
+        )
         self.normalisation: str | None = None
         # On the CPU numpy does it: docs/performance.md has the measurements.
         if normalisation and device != "cpu" and CUDA in onnxruntime.get_available_providers():
@@ -105,6 +111,17 @@ class OnnxRuntime:
         """Whether CUDA or TensorRT loaded."""
         return self._provider != CPU
 
+    def profiled(self, prefix: Path) -> OnnxRuntime:
+        """Open the model once more, all of whose calls ONNX Runtime then profiles.
+
+        :param prefix: the beginning of the profile's file name
+        """
+        return self._reopen(profile=prefix)
+
+    def end_profile(self) -> Path:
+        """End the profile and return its file."""
+        return Path(self._session.end_profiling())
+
     def run(self, feeds: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, np.ndarray[Any, Any]]:
         """Run one batch; see :meth:`ModelRuntime.run`."""
         names = [info.name for info in self.outputs]
@@ -124,10 +141,11 @@ class _Opener:
     device: str
     threads: int
     engines: EngineRequest | None
+    profile: Path | None = None
 
     def open(self, model: Path | bytes) -> Any:
         providers = _providers(self.onnxruntime, self.device, model, self.engines)
-        session = _open_session(self.onnxruntime, model, providers, self.threads)
+        session = _open_session(self.onnxruntime, model, providers, self.threads, self.profile)
         _check_loaded(self.device, session.get_providers()[0])
         return session
 
@@ -147,8 +165,17 @@ def _open_fused(opener: _Opener, file: Path, normalisation: Normalisation) -> tu
     return replace(opener, device="cpu").open(file), "host"  # the device did not load
 
 
-def _open_session(onnxruntime: Any, model: Path | bytes, providers: Sequence[Any], threads: int) -> Any:
+def _open_session(
+    onnxruntime: Any,
+    model: Path | bytes,
+    providers: Sequence[Any],
+    threads: int,
+    profile: Path | None = None,
+) -> Any:
     options = onnxruntime.SessionOptions()
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
     options.intra_op_num_threads = threads
     # A thread that spins between two operators takes a core from decoding and makes no call shorter:
     # docs/performance.md has the measurements.

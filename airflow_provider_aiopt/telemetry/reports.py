@@ -18,6 +18,13 @@ QUARANTINED_BY = "quarantined_by"
 Those that an earlier attempt quarantined are not among them.
 """
 
+PROFILE = "profile"
+"""Key of :attr:`StageReport.details` with the account of a profile.
+
+Its ``kind``, the ``uri`` of the folder that holds its ``files`` (sizes in bytes by name), its ``overhead``,
+and ``error`` where the profiler failed.
+"""
+
 
 class _Report(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from airflow_provider_aiopt.data.folder import Folder
 from airflow_provider_aiopt.exceptions import ReportError
-from airflow_provider_aiopt.telemetry.reports import RunReport, StageReport, TaskTimes
+from airflow_provider_aiopt.telemetry.reports import RunReport, StageReport, TaskIdentity, TaskTimes
 from airflow_provider_aiopt.telemetry.summary import build_run_report
 
 REPORTS = "reports"
@@ -22,22 +22,32 @@ _MAX_NAME = 200  # below the 255 bytes of common file systems, with room for a t
 def report_name(report: StageReport) -> str:
     """Return the file name of *report*, the same for every attempt at the same work.
 
+    :param report: a stage report
+    """
+    return f"{work_name(report.stage, report.shard, report.task)}.json"
+
+
+def work_name(stage: str, shard: str | None, task: TaskIdentity | None) -> str:
+    """Return what files call a piece of work.
+
     The stage and the shard, or the task where there is no shard, are percent-encoded, so that the first
     hyphen always separates the two and different work never shares a file.
 
-    :param report: a stage report
+    :param stage: the stage's name
+    :param shard: the shard worked on, None for several or none
+    :param task: the Airflow task, None outside Airflow
     """
-    if report.shard is not None:
-        key = quote(report.shard, safe="")
-    elif report.task is not None:
-        mapped = f"~{report.task.map_index}" if report.task.map_index >= 0 else ""
-        key = quote(report.task.task_id, safe="") + mapped
+    if shard is not None:
+        key = quote(shard, safe="")
+    elif task is not None:
+        mapped = f"~{task.map_index}" if task.map_index >= 0 else ""
+        key = quote(task.task_id, safe="") + mapped
     else:
         key = "local"
-    stem = f"{quote(report.stage, safe='').replace('-', '%2D')}-{key}"
+    stem = f"{quote(stage, safe='').replace('-', '%2D')}-{key}"
     if len(stem) > _MAX_NAME:
         stem = f"{stem[: _MAX_NAME - 33]}~{hashlib.sha256(stem.encode()).hexdigest()[:32]}"
-    return f"{stem}.json"
+    return stem
 
 
 def write_stage_report(folder: Folder, report: StageReport) -> str:

@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
-from airflow_provider_aiopt.telemetry.reports import QUARANTINED_BY, STAGES, RunReport, StageReport
+from pydantic import ValidationError
+
+from airflow_provider_aiopt.telemetry.reports import PROFILE, QUARANTINED_BY, STAGES, RunReport, StageReport
 from airflow_provider_aiopt.telemetry.summary import build_run_report
 from airflow_provider_aiopt.telemetry.timings import (
     SEGMENTS,
     Advice,
+    ProfileLink,
     QuarantineCount,
     RunFacts,
     RunTimings,
@@ -186,12 +189,21 @@ def _row(
         items=report.items_out if report else 0,
         quarantined=report.quarantined if report else 0,
         host=(report.host if report else "") or task.host,
+        profile=_profile(report),
         segments=tuple(
             Segment(name=name, seconds=length)
             for name in SEGMENTS
             if (length := seconds.get(name)) is not None
         ),
     )
+
+
+def _profile(report: StageReport | None) -> ProfileLink | None:
+    """Return where a task's profile lies, as far as its report, which may say anything, tells."""
+    try:
+        return ProfileLink.model_validate(report.details[PROFILE]) if report else None
+    except (KeyError, ValidationError):
+        return None
 
 
 def _waits(task: TaskFacts) -> dict[SegmentName, float | None]:

@@ -84,6 +84,23 @@ class StageTimings(StageSummary):
     gpu_utilisation: float | None = None
 
 
+class ProfileLink(BaseModel):
+    """Where a task's profile lies.
+
+    :param kind: the profiler
+    :param uri: folder of its files, in the run's workspace
+    :param files: their sizes in bytes by name
+    :param error: why the profiler failed
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    kind: str
+    uri: str
+    files: dict[str, int] = {}
+    error: str | None = None
+
+
 class TaskTimings(_Timings):
     """One task's share of one stage; a task that ran several stages has one for each.
 
@@ -100,6 +117,7 @@ class TaskTimings(_Timings):
     :param items: records that left the stage
     :param quarantined: records that the stage quarantined
     :param host: name of the host
+    :param profile: where its profile lies; None where it was not profiled
     :param segments: where the time went, in the order of :data:`SEGMENTS`; what is not known is left out
     """
 
@@ -117,6 +135,7 @@ class TaskTimings(_Timings):
     quarantined: int
     host: str
     segments: tuple[Segment, ...]
+    profile: ProfileLink | None = None
 
 
 class QuarantineCount(_Timings):

@@ -13,6 +13,7 @@ from airflow_provider_aiopt.data.source import RecordSource
 from airflow_provider_aiopt.runner.caching import preprocess_cache
 from airflow_provider_aiopt.runner.calls import DEVICE_BATCHES, device_facts
 from airflow_provider_aiopt.runner.context import RunContext
+from airflow_provider_aiopt.runner.profiling import show_subjects, watched_runtime
 from airflow_provider_aiopt.runner.settings import settings_in_effect
 from airflow_provider_aiopt.runner.streaming.plan import PlannedShard
 from airflow_provider_aiopt.runner.streaming.steps import StreamItem, StreamStep
@@ -76,6 +77,7 @@ class StreamEngine:
                     workers=self._context.readers,
                 )
             )
+            show_subjects(self._context.probe, "ingest", reader, self._source)
             prepare, infer, finish = self._steps(model, stack)
             pool = self._threads(stack, self._lanes(model), "aiopt-stream")
             items = self._read(reader, shards)
@@ -126,7 +128,11 @@ class StreamEngine:
         prepared = recorder.stages["preprocess"].evidence.calls
         prepare = PreprocessStage(transform, executor=decoder, cache=cache, calls=prepared)
         occupancy = Occupancy(calls=recorder.stages["inference"].evidence.calls)
-        infer = InferenceStage(model.runtime, transform, head, batcher, occupancy)
+        probe = self._context.probe
+        infer = InferenceStage(watched_runtime(probe, model.runtime), transform, head, batcher, occupancy)
+        show_subjects(probe, "preprocess", transform)
+        show_subjects(probe, "inference", infer, transform, head)
+        show_subjects(probe, "postprocess", head)
         # Both come after the threads, which are entered later, have ended.
         stack.callback(prepare.close)
         stack.callback(

@@ -10,6 +10,7 @@ from airflow_provider_aiopt.exceptions import ShardError, TooManyBadRecordsError
 from airflow_provider_aiopt.runner.context import RunContext
 from airflow_provider_aiopt.runner.cutting import Bounds, cut_source
 from airflow_provider_aiopt.runner.index import RunIndex, open_planned, open_source, write_index
+from airflow_provider_aiopt.runner.profiling import watching, with_probe
 from airflow_provider_aiopt.runner.results import (
     forget_earlier_run,
     remove_foreign_results,
@@ -26,7 +27,7 @@ from airflow_provider_aiopt.runner.streaming.sink import StreamSink
 from airflow_provider_aiopt.runtimes.files import ModelFiles, find_model
 from airflow_provider_aiopt.stages.choose import make_head
 from airflow_provider_aiopt.telemetry.publish import publish_stage_report
-from airflow_provider_aiopt.telemetry.reports import STAGES, StageReport
+from airflow_provider_aiopt.telemetry.reports import PROFILE, STAGES, StageReport
 from airflow_provider_aiopt.telemetry.stream_recorder import StreamRecorder
 
 
@@ -43,6 +44,7 @@ def run_streaming(context: RunContext, refs: Sequence[ShardRef] | None = None) -
     :raises AioptError: one of its subclasses, if the run as a whole fails
     """
     shard = refs[0].shard if refs and len(refs) == 1 else None
+    context = with_probe(context, STAGES, shard)
     recorder = StreamRecorder(
         context.spec.name,
         shard=shard,
@@ -51,12 +53,14 @@ def run_streaming(context: RunContext, refs: Sequence[ShardRef] | None = None) -
         hardware_interval_s=context.hardware_interval_s,
     )
     try:
-        with recorder:
+        with recorder, watching(context.probe):
             if refs is None:
                 _stream_all(context, recorder)
             else:
                 _stream_planned(context, recorder, refs)
     finally:
+        if context.probe is not None:
+            recorder.stages[context.probe.stage].details[PROFILE] = context.probe.finish()
         for report in recorder.reports():
             publish_stage_report(report, context.workspace.root, context.metrics)
     return recorder.reports()

@@ -153,6 +153,11 @@ class CustomTransform:
         self._types: dict[str, pa.DataType] = {}
 
     @property
+    def made(self) -> BatchTransform:
+        """The deployment's own transform."""
+        return self._transform
+
+    @property
     def version(self) -> str:
         """See :attr:`Transform.version`."""
         return f"custom 1, {self._transform.version}"

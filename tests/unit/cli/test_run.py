@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from components import requires
 from onnx_models import linear_model
 
 from airflow_provider_aiopt.cli.main import main
@@ -241,3 +242,30 @@ def test_the_hardware_is_sampled_unless_it_is_told_not_to(
     for mode in ("staged", "streaming"):
         report(capsys, str(spec), "--hardware-interval", interval, "--mode", mode)
     assert begun == [0.1] * (len(STAGES) + 1) * sampled
+
+
+def test_a_profile_is_named_below_the_table(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--profile", "cprofile", "--profile-stage", "inference"]
+    assert main(["run", str(spec), "--run-id", "first", *asked]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Profile of ")]
+    assert len(lines) == 1
+    assert lines[0].startswith(
+        "Profile of inference: runs/animals/first/profiles/inference-00000 (cprofile: "
+    )
+
+    assert main(["report", "runs/animals/first"]) == 0
+    assert lines[0] in capsys.readouterr().out
+
+
+def test_functions_are_profiled_line_by_line_where_they_are_allowed(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    requires("line_profiler", "uv pip install --group test")
+    named = "airflow_provider_aiopt.stages.transforms.tabular.TabularTransform"
+    settings = ["--set", "execution.batch_size=1", "--profile", "line"]
+    found = report(capsys, str(spec), *settings, "--profile-function", named, "--profile-stage", "preprocess")
+    (account,) = [task["details"]["profile"] for task in found["tasks"] if "profile" in task["details"]]
+    assert set(account["files"]) == {"profile.lprof", "profile.txt"}
+
+    assert main(["run", str(spec), *settings, "--profile-function", "os.system"]) == 1
+    assert "'os.system' may not be profiled here" in capsys.readouterr().err

@@ -63,8 +63,13 @@ class TestTemplates:
             operator,
             spec={"source": {"uri": "{{ params.place }}/in"}, "execution": {"shards": "{{ params.shards }}"}},
             workspace="{{ params.place }}/work",
+            profile="{{ params.profile }}",
+            profile_stage="{{ params.stage }}",
         )
-        task.render_template_fields({"params": {"place": "/data", "shards": 3}})
+        task.render_template_fields(
+            {"params": {"place": "/data", "shards": 3, "profile": "line", "stage": "inference"}}
+        )
+        assert (task.profile, task.profile_stage) == ("line", "inference")
         assert task.spec == {"source": {"uri": "/data/in"}, "execution": {"shards": "3"}}
         assert task.workspace == "/data/work"
 
@@ -123,6 +128,23 @@ class TestRun:
     def test_a_workspace_of_ones_own(self, spec: Any, tmp_path: Path) -> None:
         execute(make(IngestOperator, spec=spec, workspace=str(tmp_path / "mine")))
         assert (tmp_path / "mine" / "ingest" / "00001.json").is_file()
+
+    def test_a_profile_is_linked_from_the_report(self, spec: Any, tmp_path: Path) -> None:
+        _, ti = execute(make(IngestOperator, spec=spec, profile="cprofile", profile_stage="none"))
+        account: Any = StageReport.model_validate(ti.xcoms[REPORT_KEY]).details["profile"]
+        folder = tmp_path / "work" / "dag" / "run" / "profiles" / "ingest-task"
+        assert account["uri"] == str(folder)
+        assert account["files"] == {path.name: path.stat().st_size for path in folder.iterdir()}
+
+    def test_another_stages_task_is_not_profiled(self, spec: Any) -> None:
+        _, ti = execute(make(IngestOperator, spec=spec, profile="cprofile", profile_stage="inference"))
+        assert "profile" not in StageReport.model_validate(ti.xcoms[REPORT_KEY]).details
+
+    def test_a_profile_that_cannot_be_made_fails_at_once(self, spec: Any) -> None:
+        with pytest.raises(
+            AirflowFailException, match=r"profile is 'torch', but model\.runtime is 'onnxruntime'"
+        ):
+            execute(make(IngestOperator, spec=spec, profile="torch"))
 
     def test_what_a_retry_may_mend_is_left_to_airflow(self, spec: Any, tmp_path: Path) -> None:
         spec["source"]["uri"] = str(tmp_path / "not-there-yet")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -72,6 +73,17 @@ def test_the_end_of_a_run_says_what_limits_it(spec: Any, caplog: pytest.LogCaptu
     assert str(last.details[ADVICE]).startswith("Limited by ")
     assert last.details[ADVICE] in caplog.messages
     assert all(ADVICE not in report.details for report in others)
+
+
+def test_a_stream_is_profiled_as_a_whole(spec: Any, tmp_path: Path) -> None:
+    shard = plan(spec)[0]
+    task = PipelineOperator(task_id="pipeline", spec=spec, shard=shard, profile="cprofile")
+    _, ti = execute(task, map_index=0)
+    first, *others = [StageReport.model_validate(report) for report in ti.xcoms[REPORTS_KEY]]
+    account: Any = first.details["profile"]
+    assert account["uri"] == str(tmp_path / "work" / "dag" / "run" / "profiles" / "stream-00000")
+    assert not any("profile" in report.details for report in others)
+    assert sum(len(json.dumps(report, separators=(",", ":"))) for report in ti.xcoms[REPORTS_KEY]) <= 4096
 
 
 def test_the_deployment_bounds_the_shards(spec: Any, monkeypatch: pytest.MonkeyPatch) -> None:

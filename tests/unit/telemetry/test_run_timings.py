@@ -294,3 +294,28 @@ def test_names_stay_as_they_are() -> None:
     name = "<script>alert(1)</script>"
     (row,) = build([task_facts("ingest")], [report("ingest", shard=name, host=name)]).tasks
     assert (row.shard, row.host) == (name, name)
+
+
+@pytest.mark.parametrize(
+    ("details", "expected"),
+    [
+        ({}, None),
+        (
+            {
+                "profile": {
+                    "kind": "line",
+                    "uri": "/p",
+                    "files": {"a.txt": 3},
+                    "overhead": None,
+                    "functions": 2,
+                }
+            },
+            {"kind": "line", "uri": "/p", "files": {"a.txt": 3}, "error": None},
+        ),
+        ({"profile": {"kind": 1}}, None),
+        ({"profile": "what a task may write"}, None),
+    ],
+)
+def test_a_tasks_profile_is_linked_where_its_report_names_one(details: Any, expected: Any) -> None:
+    (row,) = build([task_facts("inference")], [report("inference", details=details)]).tasks
+    assert (row.profile and row.profile.model_dump()) == expected
