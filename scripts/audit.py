@@ -25,6 +25,7 @@ from build_images import entries
 ROOT = Path(__file__).resolve().parents[1]
 PINS = (
     "constraints.txt",
+    "docker/airflow-requirements.txt",
     "docker/build-requirements.txt",
     "docker/runtime-gpu-requirements.txt",
     "docker/runtime-requirements.txt",

@@ -33,8 +33,14 @@ PYTHON = "3.11"
 GLIBC = range(5, 37)
 """Minor versions of glibc 2 whose wheels run on the base images: Debian 12 has 2.36."""
 
-REQUIREMENTS = {"cpu": "runtime-requirements", "gpu": "runtime-gpu-requirements"}
-BUILD_REQUIREMENTS = "build-requirements"
+REQUIREMENTS = {
+    "cpu": ("build-requirements", "runtime-requirements"),
+    "gpu": ("build-requirements", "runtime-gpu-requirements"),
+    "airflow": ("build-requirements", "runtime-requirements", "airflow-requirements"),
+}
+"""Which wheels are needed, by variant of the runtime image and for the other image."""
+
+VARIANTS = ("cpu", "gpu")
 
 
 def entries(text: str) -> list[tuple[Requirement, str]]:
@@ -150,21 +156,21 @@ def main() -> None:
     """Build what the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("image", choices=("runtime", "airflow"))
-    parser.add_argument("--variant", choices=tuple(REQUIREMENTS), default="cpu", help="of the runtime image")
+    parser.add_argument("--variant", choices=VARIANTS, default="cpu", help="of the runtime image")
     parser.add_argument("--base", help="base image (default: the Dockerfile's)")
     parser.add_argument("--tag", help="the image's name (default: aiopt-runtime:VERSION[-gpu])")
     parser.add_argument("--engine", help="docker or podman (default: the first that is there)")
     parser.add_argument("--option", action="append", default=[], help="further option of the engine's build")
     chosen = parser.parse_args()
     engine = find_engine(chosen.engine)
-    for name in (BUILD_REQUIREMENTS, REQUIREMENTS[chosen.variant]):
+    for name in REQUIREMENTS["airflow" if chosen.image == "airflow" else chosen.variant]:
         fill_wheelhouse(name, platform.machine())
     arguments = {"VERSION": __version__, "REVISION": revision()}
     if chosen.image == "runtime":
         arguments["VARIANT"] = chosen.variant
     if chosen.base:
         arguments["BASE_IMAGE" if chosen.image == "runtime" else "AIRFLOW_IMAGE"] = chosen.base
-    suffix = "-gpu" if chosen.variant == "gpu" else ""
+    suffix = "-gpu" if arguments.get("VARIANT") == "gpu" else ""
     tag = chosen.tag or f"aiopt-{chosen.image}:{__version__}{suffix}"
     build(engine, chosen.image, arguments, tag, chosen.option)
     print(tag)

@@ -1,9 +1,10 @@
 """Render the pinned requirements of the images from ``pyproject.toml`` and ``constraints.txt``.
 
 ``docker/runtime-requirements.txt`` is what a pod needs without Airflow, ``runtime-gpu-requirements.txt`` the
-same with CUDA, ``build-requirements.txt`` what builds the wheel and the bill of materials.  Every pin has the
-hashes of its files, so that an installation cannot get anything else.  Versions come from
-``constraints.txt``; what it does not name keeps its version until ``--upgrade``.
+same with CUDA, ``airflow-requirements.txt`` what the Airflow image may need beside the first, and
+``build-requirements.txt`` what builds the wheel and the bill of materials.  Every pin has the hashes of its
+files, so that an installation cannot get anything else.  Versions come from ``constraints.txt``; what it does
+not name keeps its version until ``--upgrade``.
 
 With ``--check`` nothing is written: the exit code is 1 where a file is not up to date.
 """
@@ -26,6 +27,8 @@ PYTHON = "3.11"
 
 OBJECT_STORES = ("s3", "gcs")
 RUNTIME_EXTRAS = ("redis", "text", *OBJECT_STORES)
+AIRFLOW_EXTRAS = ("cpu", "redis", "s3", "text")
+RUNTIME, AIRFLOW = "runtime-requirements", "airflow-requirements"
 # PID 1 of a container: it passes signals on from the first moment and reaps what is orphaned.
 INIT = "dumb-init>=1.2.5"
 # ONNX Runtime's own wheels of CUDA and cuDNN: the pod's node brings the driver and nothing else.
@@ -61,8 +64,9 @@ def runtime_roots(project: dict[str, Any], extras: Iterable[str]) -> list[str]:
 def roots(project: dict[str, Any]) -> dict[str, list[str]]:
     """Return the direct requirements of each rendered file, by the file's name without its ending."""
     return {
-        "runtime-requirements": [*runtime_roots(project, ("cpu", *RUNTIME_EXTRAS)), INIT],
+        RUNTIME: [*runtime_roots(project, ("cpu", *RUNTIME_EXTRAS)), INIT],
         "runtime-gpu-requirements": [*runtime_roots(project, ("gpu", *RUNTIME_EXTRAS)), CUDA, INIT],
+        AIRFLOW: runtime_roots(project, AIRFLOW_EXTRAS),
         "build-requirements": list(BUILD),
     }
 
@@ -89,7 +93,8 @@ def render(name: str, wanted: list[str], current: str, *, upgrade: bool) -> str:
         pinned = Path(folder) / f"{name}.txt"
         pinned.write_text(current)
         overrides = Path(folder) / "left-out.txt"
-        overrides.write_text("".join(f"{one} ; {NEVER}\n" for one in LEFT_OUT))
+        left_out = LEFT_OUT if name.startswith("runtime") else ()
+        overrides.write_text("".join(f"{one} ; {NEVER}\n" for one in left_out))
         command = [
             *(Path(sys.executable).with_name("uv"), "pip", "compile", "--quiet", "--universal"),
             *("--python-version", PYTHON, "--generate-hashes", "--no-header", "--no-annotate"),
@@ -100,6 +105,9 @@ def render(name: str, wanted: list[str], current: str, *, upgrade: bool) -> str:
         ]
         subprocess.run(command, input="\n".join(wanted), text=True, check=True, stdout=subprocess.DEVNULL)
         body = [entry for entry in whole_entries(pinned.read_text()) if NEVER not in entry]
+    if name == AIRFLOW:
+        beside = set(whole_entries((ROOT / "docker" / f"{RUNTIME}.txt").read_text()))
+        body = [entry for entry in body if entry not in beside]
     head = [
         "# Made from pyproject.toml and constraints.txt by: python scripts/render_requirements.py",
         f"# Asked for: {', '.join(wanted)}",

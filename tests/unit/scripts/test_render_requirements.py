@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from render_requirements import LEFT_OUT, ROOT, pins, requirement_name, roots, whole_entries
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-NAMES = ("runtime-requirements", "runtime-gpu-requirements", "build-requirements")
+NAMES = ("runtime-requirements", "runtime-gpu-requirements", "airflow-requirements", "build-requirements")
 
 
 def text(name: str) -> str:
@@ -45,7 +45,8 @@ def test_the_files_are_those_of_the_project(name: str) -> None:
     """A change of pyproject.toml or constraints.txt asks for scripts/render_requirements.py."""
     pinned = pins(text(name))
     assert f"# Asked for: {', '.join(roots(PROJECT)[name])}\n" in text(name)
-    assert {requirement_name(need) for need in roots(PROJECT)[name]} <= pinned.keys()
+    beside = pins(text("runtime-requirements")) if name == "airflow-requirements" else {}
+    assert {requirement_name(need) for need in roots(PROJECT)[name]} <= pinned.keys() | beside.keys()
     tested = pins((ROOT / "constraints.txt").read_text())
     differing = {one: (pinned[one], tested[one]) for one in pinned.keys() & tested.keys()}
     assert {one: both for one, both in differing.items() if both[0] != both[1]} == {}
@@ -55,7 +56,7 @@ def test_the_files_are_those_of_the_project(name: str) -> None:
 def test_every_pin_has_a_hash(name: str) -> None:
     entries = text(name).replace("\\\n", " ").splitlines()
     pinned = [line for line in entries if not line.startswith("#")]
-    assert len(pinned) > 20
+    assert len(pinned) > 5
     assert all("==" in line and "--hash=sha256:" in line for line in pinned)
 
 
