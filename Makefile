@@ -96,12 +96,12 @@ fault-events: $(TEST) ## Kill parts of an Airflow at random while 2,000 files ar
 	@$(BIN)/python -m benchmarks.fault_events $(FAULT_ARGS)
 
 .PHONY: images image-runtime image-airflow
-images: image-runtime image-airflow ## Build both images with Docker or Podman (IMAGE_ARGS="--base IMAGE")
+images: image-runtime image-airflow ## Build both images with Docker or Podman
 
 image-runtime: $(TEST) ## Build aiopt-runtime, for pods, without Airflow (IMAGE_ARGS="--variant gpu" for CUDA)
 	@$(BIN)/python scripts/build_images.py runtime $(IMAGE_ARGS)
 
-image-airflow: $(TEST) ## Build aiopt-airflow from the official image
+image-airflow: $(TEST) ## Build aiopt-airflow from the official image (IMAGE_ARGS="--base IMAGE": from another)
 	@$(BIN)/python scripts/build_images.py airflow $(IMAGE_ARGS)
 
 .PHONY: install

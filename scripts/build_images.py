@@ -162,6 +162,8 @@ def main() -> None:
     parser.add_argument("--engine", help="docker or podman (default: the first that is there)")
     parser.add_argument("--option", action="append", default=[], help="further option of the engine's build")
     chosen = parser.parse_args()
+    if chosen.image == "airflow" and chosen.variant != "cpu":
+        parser.error("the Airflow image has no variants: --option=--build-arg=EXTRAS=gpu,redis,s3,text")
     engine = find_engine(chosen.engine)
     for name in REQUIREMENTS["airflow" if chosen.image == "airflow" else chosen.variant]:
         fill_wheelhouse(name, platform.machine())
