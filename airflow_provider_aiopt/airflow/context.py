@@ -24,9 +24,6 @@ REPORT_KEY = "stage_report"
 REPORTS_KEY = "stage_reports"
 """XCom key under which a task that ran several stages leaves their reports."""
 
-_XCOM_BYTES = 4096
-_ERROR_LENGTH = 200
-
 
 def task_identity(context: Mapping[str, Any]) -> TaskIdentity:
     """Return which task instance *context* belongs to."""
@@ -84,39 +81,14 @@ def run_context(context: Mapping[str, Any], spec: SpecLike, workspace: str | Non
 
 def push_report(context: Mapping[str, Any], report: StageReport) -> None:
     """Leave *report* as an XCom, for the Airflow UI; what would make it large stays in the workspace."""
-    (small,) = _small([report])
+    from airflow_provider_aiopt.telemetry.small_reports import small_reports
+
+    (small,) = small_reports([report])
     context["ti"].xcom_push(key=REPORT_KEY, value=small)
 
 
 def push_reports(context: Mapping[str, Any], reports: Sequence[StageReport]) -> None:
     """Leave the reports of a task that ran several stages as one XCom, a list in the order of the stages."""
-    context["ti"].xcom_push(key=REPORTS_KEY, value=_small(reports))
+    from airflow_provider_aiopt.telemetry.small_reports import small_reports
 
-
-def _small(reports: Sequence[StageReport]) -> list[dict[str, Any]]:
-    """Leave out, until they fit into one XCom, the hardware and then what makes single reports large."""
-    reports = [_without_series(report) for report in reports]
-    if sum(map(_size, reports)) > _XCOM_BYTES:
-        reports = [report.model_copy(update={"hardware": None}) for report in reports]
-    if sum(map(_size, reports)) > _XCOM_BYTES:
-        each = _XCOM_BYTES // len(reports)
-        reports = [_without_details(report) if _size(report) > each else report for report in reports]
-    return [report.model_dump(mode="json") for report in reports]
-
-
-def _size(report: StageReport) -> int:
-    return len(report.model_dump_json().encode())
-
-
-def _without_series(report: StageReport) -> StageReport:
-    """Leave out the hardware's series, several kB, and keep its levels."""
-    hardware = report.hardware and report.hardware.without_series()
-    return report.model_copy(update={"hardware": hardware})
-
-
-def _without_details(report: StageReport) -> StageReport:
-    from airflow_provider_aiopt.telemetry.reports import QUARANTINED_BY
-
-    error = report.error and report.error[:_ERROR_LENGTH]
-    details = {key: value for key, value in report.details.items() if key == QUARANTINED_BY}
-    return report.model_copy(update={"details": details, "batch_sizes": {}, "error": error})
+    context["ti"].xcom_push(key=REPORTS_KEY, value=small_reports(reports))
