@@ -37,6 +37,7 @@ PYTEST_ARGS ?=
 TEST_WORKERS ?= 2
 BENCH_ARGS ?=
 FAULT_ARGS ?=
+IMAGE_ARGS ?=
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -60,6 +61,11 @@ lint: $(TEST) ## Check style, types and the layers
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/scan_secrets.py
+
+.PHONY: audit
+audit: $(TEST) ## Ask for known vulnerabilities of all pins (AIOPT_REQUIRE_AUDIT=1: fail where nobody answers)
+	@$(BIN)/python scripts/audit.py
 
 .PHONY: format
 format: $(TEST) ## Format the sources and fix what can be fixed
@@ -99,6 +105,15 @@ bench-burst: $(LATENCY) ## Upload 10,000 files at once to a running Airflow, wit
 fault-events: $(TEST) ## Kill parts of an Airflow at random while 2,000 files are uploaded; nothing may be lost or done twice
 	@$(BIN)/python -m benchmarks.fault_events $(FAULT_ARGS)
 
+.PHONY: images image-runtime image-airflow
+images: image-runtime image-airflow ## Build both images with Docker or Podman
+
+image-runtime: $(TEST) ## Build aiopt-runtime, for pods, without Airflow (IMAGE_ARGS="--variant gpu" for CUDA)
+	@$(BIN)/python scripts/build_images.py runtime $(IMAGE_ARGS)
+
+image-airflow: $(TEST) ## Build aiopt-airflow from the official image (IMAGE_ARGS="--base IMAGE": from another)
+	@$(BIN)/python scripts/build_images.py airflow $(IMAGE_ARGS)
+
 .PHONY: install
 install: $(TEST) ## Make .venv with everything but the model exporters
 
@@ -112,7 +127,7 @@ install-peers: $(PEERS) ## Make .venv-peers with torch, Daft and Ray Data, which
 install-gpu: $(GPU) ## Make .venv-gpu with ONNX Runtime, TensorRT and PyTorch for CUDA (several gigabytes)
 
 .PHONY: constraints
-constraints: | $(UV) ## Pin the newest versions of all dependencies in constraints.txt and benchmarks/peers.txt
+constraints: | $(UV) ## Pin the newest versions of all dependencies in constraints.txt, benchmarks/peers.txt and docker/
 	@echo '# The versions that development, the demo and CI use. Made by: make constraints' > constraints.new
 	@echo '-e .' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
 		--no-header --no-annotate --no-emit-index-url --no-emit-package airflow-provider-aiopt \
@@ -123,6 +138,7 @@ constraints: | $(UV) ## Pin the newest versions of all dependencies in constrain
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \
 		-c constraints.new benchmarks/peers.in >> peers.new
 	@rm constraints.new && mv peers.new benchmarks/peers.txt
+	@$(BIN)/python scripts/render_requirements.py --upgrade
 
 .PHONY: clean
 clean: ## Remove .venv, the demo's files and all caches

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -24,12 +23,6 @@ REPORT_KEY = "stage_report"
 
 REPORTS_KEY = "stage_reports"
 """XCom key under which a task that ran several stages leaves their reports."""
-
-ADVICE = "advice"
-"""Key of the last stage's ``details`` under which its XCom says what limits the run."""
-
-_XCOM_BYTES = 4096
-_ERROR_LENGTH = 200
 
 
 def task_identity(context: Mapping[str, Any]) -> TaskIdentity:
@@ -98,6 +91,7 @@ def advise_on_run(workspace: Workspace, report: StageReport) -> StageReport:
     from airflow_provider_aiopt.advisor.diagnosis import diagnose
     from airflow_provider_aiopt.advisor.texts import one_line
     from airflow_provider_aiopt.exceptions import AioptError
+    from airflow_provider_aiopt.telemetry.reports import ADVICE
     from airflow_provider_aiopt.telemetry.run_report import load_run_report
 
     try:
@@ -111,46 +105,14 @@ def advise_on_run(workspace: Workspace, report: StageReport) -> StageReport:
 
 def push_report(context: Mapping[str, Any], report: StageReport) -> None:
     """Leave *report* as an XCom, for the Airflow UI; what would make it large stays in the workspace."""
-    (small,) = _small([report])
+    from airflow_provider_aiopt.telemetry.small_reports import small_reports
+
+    (small,) = small_reports([report])
     context["ti"].xcom_push(key=REPORT_KEY, value=small)
 
 
 def push_reports(context: Mapping[str, Any], reports: Sequence[StageReport]) -> None:
     """Leave the reports of a task that ran several stages as one XCom, a list in the order of the stages."""
-    context["ti"].xcom_push(key=REPORTS_KEY, value=_small(reports))
+    from airflow_provider_aiopt.telemetry.small_reports import small_reports
 
-
-def _small(reports: Sequence[StageReport]) -> list[dict[str, Any]]:
-    """Leave out, until they fit into one XCom, defaults, the hardware, and what makes reports large."""
-    reports = [_without_series(report) for report in reports]
-    compact = sum(map(_size, reports)) > _XCOM_BYTES
-    if compact and sum(map(_compact_size, reports)) > _XCOM_BYTES:
-        reports = [report.model_copy(update={"hardware": None}) for report in reports]
-    if compact and sum(map(_compact_size, reports)) > _XCOM_BYTES:
-        each = _XCOM_BYTES // len(reports)
-        reports = [_without_details(report) if _compact_size(report) > each else report for report in reports]
-    return [report.model_dump(mode="json", exclude_defaults=compact) for report in reports]
-
-
-def _size(report: StageReport) -> int:
-    return len(report.model_dump_json().encode())
-
-
-def _compact_size(report: StageReport) -> int:
-    values = report.model_dump(mode="json", exclude_defaults=True)
-    return len(json.dumps(values, ensure_ascii=False).encode())
-
-
-def _without_series(report: StageReport) -> StageReport:
-    """Leave out the hardware's series, several kB, and keep its levels."""
-    hardware = report.hardware and report.hardware.without_series()
-    return report.model_copy(update={"hardware": hardware})
-
-
-def _without_details(report: StageReport) -> StageReport:
-    from airflow_provider_aiopt.telemetry.reports import QUARANTINED_BY
-
-    error = report.error and report.error[:_ERROR_LENGTH]
-    details = {key: value for key, value in report.details.items() if key in {ADVICE, QUARANTINED_BY}}
-    small = {"details": details, "batch_sizes": {}, "error": error, "evidence": None}
-    return report.model_copy(update=small)
+    context["ti"].xcom_push(key=REPORTS_KEY, value=small_reports(reports))

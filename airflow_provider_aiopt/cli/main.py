@@ -15,6 +15,7 @@ from airflow_provider_aiopt.cli import (
     run,
     setup,
     spec,
+    stage,
     uploads,
     watch,
 )
@@ -23,6 +24,7 @@ from airflow_provider_aiopt.cli.exit_codes import guarded
 
 COMMANDS: tuple[Command | CommandGroup, ...] = (
     run.COMMAND,
+    stage.COMMAND,
     report.COMMAND,
     spec.GROUP,
     preprocess.GROUP,
@@ -36,7 +38,10 @@ COMMANDS: tuple[Command | CommandGroup, ...] = (
 """Every command; ``airflow aiopt`` offers the same."""
 
 DESCRIPTION = "Run AI pipelines and see where their time goes."
-EPILOG = "Exit codes: 0 success, 1 failure (the message says what to do), 2 wrong usage."
+EPILOG = (
+    "Exit codes: 0 success, 1 failure (the message says what to do), 2 wrong usage; of 'stage' also 3, a "
+    "failure that would come again."
+)
 
 
 def make_parser() -> argparse.ArgumentParser:

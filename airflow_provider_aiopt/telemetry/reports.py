@@ -12,6 +12,9 @@ from airflow_provider_aiopt.telemetry.hardware.models import HardwareUse
 STAGES = ("ingest", "preprocess", "inference", "postprocess")
 """The stages of a pipeline in the order in which records pass them."""
 
+ADVICE = "advice"
+"""Key of the last stage's ``details`` under which its XCom says what limits the run."""
+
 QUARANTINED_BY = "quarantined_by"
 """Key of :attr:`StageReport.details` that counts the quarantined records by their error's class.
 
