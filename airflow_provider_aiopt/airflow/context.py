@@ -24,6 +24,12 @@ REPORT_KEY = "stage_report"
 REPORTS_KEY = "stage_reports"
 """XCom key under which a task that ran several stages leaves their reports."""
 
+HARDWARE_KEY = "stage_hardware"
+"""XCom key under which a task leaves how its machine was used over time, where it was sampled."""
+
+RUN_REPORT_KEY = "run_report"
+"""XCom key under which a run's last stage leaves the account of the whole run."""
+
 _XCOM_BYTES = 4096
 _ERROR_LENGTH = 200
 
@@ -86,11 +92,25 @@ def push_report(context: Mapping[str, Any], report: StageReport) -> None:
     """Leave *report* as an XCom, for the Airflow UI; what would make it large stays in the workspace."""
     (small,) = _small([report])
     context["ti"].xcom_push(key=REPORT_KEY, value=small)
+    _push_hardware(context, [report])
 
 
 def push_reports(context: Mapping[str, Any], reports: Sequence[StageReport]) -> None:
     """Leave the reports of a task that ran several stages as one XCom, a list in the order of the stages."""
     context["ti"].xcom_push(key=REPORTS_KEY, value=_small(reports))
+    _push_hardware(context, reports)
+
+
+def _push_hardware(context: Mapping[str, Any], reports: Sequence[StageReport]) -> None:
+    from airflow_provider_aiopt.telemetry.task_hardware import task_hardware
+
+    try:
+        hardware = task_hardware(reports)
+    except ValueError:  # the work is done: it must not fail for want of its hardware account
+        log.warning("The hardware over time is not kept", exc_info=True)
+        return
+    if hardware is not None:
+        context["ti"].xcom_push(key=HARDWARE_KEY, value=hardware.dump())
 
 
 def _small(reports: Sequence[StageReport]) -> list[dict[str, Any]]:
