@@ -21,6 +21,12 @@ class FakeTaskInstance:
     others: dict[tuple[str, str], list[Any]] = field(default_factory=dict)
     """What other tasks of the run have pushed, by task id and key, a value for each map index."""
 
+    instances: int = 1
+    """How many instances the task has been mapped to."""
+
+    succeeded: int = 0
+    """How many of them have succeeded."""
+
     def xcom_push(self, key: str, value: Any) -> None:
         self.xcoms[key] = value
 
@@ -29,6 +35,12 @@ class FakeTaskInstance:
             assert (task_ids, map_indexes) == (self.task_id, self.map_index)
             return self.xcoms.get(key)
         return [value for task_id in task_ids for value in self.others.get((task_id, key), [None])]
+
+    def get_ti_count(
+        self, dag_id: str, task_ids: list[str], run_ids: list[str], states: list[str] | None = None
+    ) -> int:
+        assert (dag_id, task_ids, run_ids) == (self.dag_id, [self.task_id], [self.run_id])
+        return self.instances if states is None else self.succeeded
 
 
 def task_context(

@@ -75,7 +75,6 @@ def task(name: str, began_s: float, length_s: float, *, map_index: int = -1, **m
 
 def run(**more: Any) -> Answer:
     """Return a finished run of four stages, one task each; *more* replaces parts of it."""
-    samples = range(19)
     answer: Answer = {
         "dag_id": "image_classification",
         "run_id": "manual__2026-06-15T10:00:00+00:00",
@@ -112,17 +111,6 @@ def run(**more: Any) -> Answer:
             {"stage": "preprocess", "error": "ImageDecodeError", "count": 8},
             {"stage": "preprocess", "error": "RecordTooLargeError", "count": 2},
         ],
-        "hardware": [
-            {
-                "stage": "inference",
-                "task_id": "inference",
-                "map_index": 0,
-                "t_s": list(samples),
-                "cpu": [0.2 if second < 2 else 0.7 + 0.05 * (second % 4) for second in samples],
-                "gpu": [0.0 if second < 2 else 0.3 + 0.06 * (second % 5) for second in samples],
-                "memory_bytes": [300_000_000 + min(second, 6) * 70_000_000 for second in samples],
-            }
-        ],
         "advice": [
             {
                 "title": "Inference waits for nothing and computes 70 % of its time",
@@ -150,9 +138,62 @@ def mapped_run(shards: int) -> Answer:
         ),
         stage("postprocess", 4.1, 0.0107),
     ]
-    return run(
-        stages=stages, tasks=tasks, hardware=[], advice=[], records_in=200 * shards, results=200 * shards
-    )
+    return run(stages=stages, tasks=tasks, advice=[], records_in=200 * shards, results=200 * shards)
+
+
+def curve(name: str, tasks: int, t_s: list[float], began_s: float, ended_s: float, **columns: Any) -> Answer:
+    """Return a curve of hardware whose columns are known between two times only."""
+
+    def known(value: float, at_s: float, place: int) -> float | None:
+        return value * (0.85 + 0.15 * (place % 3) / 2) if began_s < at_s <= ended_s else None
+
+    empty: Answer = {"host_cpu": [], "gpu_utilisation": [], "gpu_memory_bytes": []}
+    filled = {
+        column: [known(value, at_s, place) for place, at_s in enumerate(t_s)]
+        for column, value in columns.items()
+    }
+    return {"name": name, "tasks": tasks, "t_s": t_s, **empty, **filled}
+
+
+def hardware(shards: int = 1) -> Answer:
+    """Return the hardware of a run over time, whose inference used a GPU in *shards* tasks."""
+    t_s = [round(1.5 + 0.5 * step, 1) for step in range(1, 60)]
+    mib = 2**20
+    used = {"host_cpu": 0.6, "cpu_cores": 1.9, "memory_bytes": 420 * mib}
+    gpu = {"gpu_utilisation": 0.55, "gpu_memory_bytes": 5200 * mib}
+    curves = [
+        curve("ingest", 1, t_s, 1.5, 4, **used | {"cpu_cores": 0.6}),
+        curve("preprocess", 1, t_s, 5.5, 12, **used),
+        curve(
+            "inference",
+            shards,
+            t_s,
+            13,
+            30,
+            **used | gpu | {"cpu_cores": 1.2 * shards, "memory_bytes": 700 * mib * shards},
+        ),
+    ]
+    indexes = [("ingest", -1), ("preprocess", -1), *(("inference", index) for index in range(shards))]
+    return {
+        "origin": "run",
+        "origin_at": at(0),
+        "curves": curves,
+        "tasks": [{"task_id": task_id, "map_index": index} for task_id, index in indexes],
+        "fullest": {
+            "task_id": "inference",
+            "map_index": 0,
+            "memory_bytes": 700 * mib,
+            "limit_bytes": 8192 * mib,
+        },
+        "unread": 0,
+    }
+
+
+def task_hardware(name: str = "inference") -> Answer:
+    """Return the hardware of one task over time, without a GPU."""
+    t_s = [float(second) for second in range(1, 19)]
+    only = curve(name, 1, t_s, 0, 18, cpu_cores=1.2, host_cpu=0.6, memory_bytes=700 * 2**20)
+    return hardware() | {"origin": "task", "curves": [only], "tasks": [{"task_id": name, "map_index": 0}]}
 
 
 def trend(runs: int = 20) -> Answer:

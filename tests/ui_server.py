@@ -51,7 +51,7 @@ class Site:
         self._frame: str | None = None
 
     def answer(self, path: str, body: Any, status: int = 200) -> None:
-        """Answer requests for the route *path* with *body*."""
+        """Answer requests for the route *path*, or for one with exactly its query, with *body*."""
         self._answers[path] = (status, body)
 
     def framed(self, page: str, theme: str) -> str:
@@ -75,7 +75,12 @@ class Site:
                 )
         if path.startswith("/dags/"):
             return 200, "text/html", b"<!doctype html><title>Airflow</title>"
-        status, body = self._answers.get(path.removeprefix("/aiopt/api"), (404, {"detail": "no such thing"}))
+        route = path.removeprefix("/aiopt/api")
+        missing = (404, {"detail": "no such thing"})
+        # An answer for a query of its own comes before that for the route.
+        status, body = self._answers.get(f"{route}?{urlsplit(target).query}") or self._answers.get(
+            route, missing
+        )
         return status, "application/json", json.dumps(body).encode()
 
 

@@ -24,6 +24,12 @@ REPORT_KEY = "stage_report"
 REPORTS_KEY = "stage_reports"
 """XCom key under which a task that ran several stages leaves their reports."""
 
+HARDWARE_KEY = "stage_hardware"
+"""XCom key under which a task leaves how its machine was used over time, where it was sampled."""
+
+RUN_REPORT_KEY = "run_report"
+"""XCom key under which a run's last stage leaves the account of the whole run."""
+
 
 def task_identity(context: Mapping[str, Any]) -> TaskIdentity:
     """Return which task instance *context* belongs to."""
@@ -90,14 +96,13 @@ def advise_on_run(workspace: Workspace, report: StageReport) -> StageReport:
     """
     from airflow_provider_aiopt.advisor.diagnosis import diagnose
     from airflow_provider_aiopt.advisor.texts import one_line
-    from airflow_provider_aiopt.exceptions import AioptError
     from airflow_provider_aiopt.telemetry.reports import ADVICE
     from airflow_provider_aiopt.telemetry.run_report import load_run_report
 
     try:
         line = one_line(diagnose(load_run_report(workspace.root)))
-    except AioptError as error:
-        log.warning("What limits the run is not known: %s", error)
+    except Exception:  # the work is done: it must not fail for want of advice
+        log.warning("What limits the run is not known", exc_info=True)
         return report
     log.info("%s", line)
     return report.model_copy(update={"details": {**report.details, ADVICE: line}})
@@ -109,6 +114,7 @@ def push_report(context: Mapping[str, Any], report: StageReport) -> None:
 
     (small,) = small_reports([report])
     context["ti"].xcom_push(key=REPORT_KEY, value=small)
+    _push_hardware(context, [report])
 
 
 def push_reports(context: Mapping[str, Any], reports: Sequence[StageReport]) -> None:
@@ -116,3 +122,16 @@ def push_reports(context: Mapping[str, Any], reports: Sequence[StageReport]) -> 
     from airflow_provider_aiopt.telemetry.small_reports import small_reports
 
     context["ti"].xcom_push(key=REPORTS_KEY, value=small_reports(reports))
+    _push_hardware(context, reports)
+
+
+def _push_hardware(context: Mapping[str, Any], reports: Sequence[StageReport]) -> None:
+    from airflow_provider_aiopt.telemetry.task_hardware import task_hardware
+
+    try:
+        hardware = task_hardware(reports)
+    except ValueError:  # the work is done: it must not fail for want of its hardware account
+        log.warning("The hardware over time is not kept", exc_info=True)
+        return
+    if hardware is not None:
+        context["ti"].xcom_push(key=HARDWARE_KEY, value=hardware.dump())

@@ -47,6 +47,20 @@ def run_reports(context: Mapping[str, Any]) -> list[StageReport]:
     return list(_parse([instance.xcom_pull(task_ids=task_ids, key=key) for key in (REPORT_KEY, REPORTS_KEY)]))
 
 
+def pull_reports(instance: Any, task_id: str) -> list[StageReport]:
+    """Return what all instances of one task of the run have reported, in one or two requests.
+
+    :param instance: the running task instance
+    :param task_id: this or another task
+    :raises ReportError: if an XCom under the key of reports is none
+    """
+    for key in (REPORT_KEY, REPORTS_KEY):
+        # A list of ids stands for all map indexes; one without the XCom answers with None.
+        if found := list(_parse(instance.xcom_pull(task_ids=[task_id], key=key))):
+            return found
+    return []
+
+
 def _parse(value: Any) -> Iterator[StageReport]:
     from pydantic import ValidationError
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_aiopt.airflow.context import advise_on_run, push_reports
 from airflow_provider_aiopt.airflow.taking import take_uploads
 from airflow_provider_aiopt.operators.base import ProfiledOperator, parse_refs
+from airflow_provider_aiopt.operators.run_report import push_run_report
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
@@ -62,7 +63,9 @@ class PipelineOperator(ProfiledOperator):
             refs = None if self.shard is None else parse_refs(self.shard)
             run = self._run_context(context) if self.uploads is None else self._take(context, self.uploads)
             reports = run_streaming(run, refs)
-        push_reports(context, (*reports[:-1], advise_on_run(run.workspace, reports[-1])))
+        reports = (*reports[:-1], advise_on_run(run.workspace, reports[-1]))
+        push_reports(context, reports)
+        push_run_report(context, self, reports)
         return {"results_uri": reports[-1].details["results_uri"], "results": reports[-1].items_out}
 
     def _take(self, context: Context, watch: Mapping[str, Any]) -> RunContext:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_aiopt.operators.base import ShardOperator, parse_refs
+from airflow_provider_aiopt.operators.run_report import push_run_report
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -27,4 +28,5 @@ class PostprocessOperator(ShardOperator):
         :returns: ``results_uri``, the folder of the result files, and how many ``results`` they hold
         """
         report = self._run_stage(context, parse_refs(self.shard)).report
+        push_run_report(context, self, [report])
         return {"results_uri": report.details["results_uri"], "results": report.items_out}

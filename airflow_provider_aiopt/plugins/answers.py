@@ -10,6 +10,7 @@ from typing import Protocol
 from airflow_provider_aiopt.advisor.diagnosis import diagnose
 from airflow_provider_aiopt.advisor.texts import advice
 from airflow_provider_aiopt.telemetry.reports import RunReport, StageReport
+from airflow_provider_aiopt.telemetry.run_hardware import RunHardware, SampledTask, build_run_hardware
 from airflow_provider_aiopt.telemetry.run_timings import build_run_timings, run_seconds
 from airflow_provider_aiopt.telemetry.summary import build_run_report
 from airflow_provider_aiopt.telemetry.timings import RunFacts, RunTimings, TaskFacts
@@ -27,6 +28,9 @@ TREND_RUNS = 20
 
 MOST_REPORTS = 4000
 """XComs that an answer over several runs reads at most, some 2 kB each: the newest runs' come first."""
+
+MOST_ACCOUNTS = 2000
+"""Hardware accounts that an answer reads at most, up to 4 kB each."""
 
 _ENDED = ("success", "failed")
 
@@ -55,6 +59,18 @@ class FoundReports:
     unreadable: int = 0
 
 
+@dataclass(slots=True)
+class FoundHardware:
+    """The hardware accounts that the tasks of one run left.
+
+    :param tasks: those that could be read
+    :param unread: how many could not, or were too many
+    """
+
+    tasks: list[SampledTask] = field(default_factory=list)
+    unread: int = 0
+
+
 class Records(Protocol):
     """What the answers ask of Airflow."""
 
@@ -75,6 +91,9 @@ class Records(Protocol):
 
     def report_counts(self, keys: Collection[int]) -> Mapping[int, int]:
         """Return how many XComs :meth:`reports` would read of each run."""
+
+    def hardware(self, key: int, task_id: str | None, map_index: int | None, *, limit: int) -> FoundHardware:
+        """Return the hardware accounts of a run's tasks, at most *limit*; None stands for all tasks."""
 
     def pipelines(self) -> Collection[str]:
         """Return the ids of all DAGs whose tasks have left reports."""
@@ -99,6 +118,23 @@ def timings_of(records: Records, dag_id: str, run_id: str, *, now: datetime) -> 
         unreadable=found.unreadable,
         advise=lambda report: advice(diagnose(report)),
     )
+
+
+def hardware_of(
+    records: Records, dag_id: str, run_id: str, *, task_id: str | None = None, map_index: int | None = None
+) -> RunHardware | None:
+    """Return how a run's machines were used over time, None where there is no such run.
+
+    :param records: what Airflow knows
+    :param task_id: one task; None for all
+    :param map_index: one of its mapped tasks; None for all
+    """
+    run = records.run(dag_id, run_id)
+    if run is None:
+        return None
+    found = records.hardware(run.key, task_id, map_index, limit=MOST_ACCOUNTS)
+    tasks = records.tasks(dag_id, run_id) if found.tasks else ()
+    return build_run_hardware(run.facts, tasks, found.tasks, unread=found.unread)
 
 
 def trend_of(records: Records, dag_id: str, limit: int, *, now: datetime) -> Trend | None:

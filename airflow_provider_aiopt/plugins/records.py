@@ -18,9 +18,11 @@ from pydantic import ValidationError
 from sqlalchemy import Row, exists, func, select
 from sqlalchemy.orm import Session
 
-from airflow_provider_aiopt.airflow.context import REPORT_KEY, REPORTS_KEY
-from airflow_provider_aiopt.plugins.answers import FoundReports, KnownRun
+from airflow_provider_aiopt.airflow.context import HARDWARE_KEY, REPORT_KEY, REPORTS_KEY
+from airflow_provider_aiopt.plugins.answers import FoundHardware, FoundReports, KnownRun
 from airflow_provider_aiopt.telemetry.reports import StageReport, TaskIdentity
+from airflow_provider_aiopt.telemetry.run_hardware import SampledTask
+from airflow_provider_aiopt.telemetry.task_hardware import TaskHardware
 from airflow_provider_aiopt.telemetry.timings import RunFacts, TaskFacts
 
 _KEYS = (REPORT_KEY, REPORTS_KEY)
@@ -126,6 +128,20 @@ class AirflowRecords:
             counts.update((key, count) for key, count in self._session.execute(statement))
         return counts
 
+    def hardware(self, key: int, task_id: str | None, map_index: int | None, *, limit: int) -> FoundHardware:
+        """Return the hardware accounts of a run's tasks, at most *limit*."""
+        statement = select(XComModel.task_id, XComModel.map_index, XComModel.value).where(
+            XComModel.dag_run_id == key, XComModel.key == HARDWARE_KEY
+        )
+        if task_id is not None:
+            statement = statement.where(XComModel.task_id == task_id)
+        if map_index is not None:
+            statement = statement.where(XComModel.map_index == map_index)
+        found = FoundHardware()
+        for row in self._session.execute(statement):
+            _add_hardware(found, row, limit)
+        return found
+
     def pipelines(self) -> Collection[str]:
         """Return the ids of all DAGs whose tasks have left reports."""
         left = exists().where(XComModel.dag_id == DagModel.dag_id, XComModel.key.in_(_KEYS))
@@ -173,6 +189,18 @@ def _plain(value: Any) -> Any:
         return json.loads(value)
     except ValueError:
         return None
+
+
+def _add_hardware(found: FoundHardware, row: Row[Any], limit: int) -> None:
+    """Add a task's hardware account to *found*, or count it where that is not possible."""
+    try:
+        use = None if len(found.tasks) >= limit else TaskHardware.model_validate(_plain(row.value))
+    except ValidationError:
+        use = None
+    if use is None:
+        found.unread += 1
+    else:
+        found.tasks.append(SampledTask(row.task_id, row.map_index, use))
 
 
 def _add_reports(found: FoundReports, row: Row[Any]) -> None:

@@ -13,7 +13,7 @@ from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_da
 from fastapi import APIRouter, Depends, HTTPException, Query, Response
 from pydantic import BaseModel
 
-from airflow_provider_aiopt.plugins.answers import Records, pipelines_of, timings_of, trend_of
+from airflow_provider_aiopt.plugins.answers import Records, hardware_of, pipelines_of, timings_of, trend_of
 from airflow_provider_aiopt.plugins.records import AirflowRecords
 from airflow_provider_aiopt.telemetry.run_timings import only_task
 from airflow_provider_aiopt.telemetry.timings import RunTimings
@@ -65,6 +65,17 @@ def run(
     return _json(_run_timings(records, dag_id, run_id, task_id, map_index))
 
 
+@router.get("/dags/{dag_id}/runs/{run_id}/hardware")
+def hardware(
+    dag_id: str, run_id: str, records: RecordsDep, task_id: str | None = None, map_index: int | None = None
+) -> Response:
+    """Answer with how a run's machines were used over time; with ``task_id`` that of one task."""
+    found = hardware_of(records, dag_id, run_id, task_id=task_id, map_index=map_index)
+    if found is None:
+        raise _no_run(dag_id, run_id)
+    return _json(found)
+
+
 @router.get("/dags/{dag_id}/trend")
 def trend(dag_id: str, records: RecordsDep, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> Response:
     """Answer with the last runs of a DAG."""
@@ -87,8 +98,12 @@ def _run_timings(
 ) -> RunTimings:
     timings = timings_of(records, dag_id, run_id, now=datetime.now(UTC))
     if timings is None:
-        raise HTTPException(404, f"There is no run {run_id!r} of a DAG {dag_id!r}")
+        raise _no_run(dag_id, run_id)
     return timings if task_id is None else only_task(timings, task_id, map_index)
+
+
+def _no_run(dag_id: str, run_id: str) -> HTTPException:
+    return HTTPException(404, f"There is no run {run_id!r} of a DAG {dag_id!r}")
 
 
 def _json(model: BaseModel) -> Response:

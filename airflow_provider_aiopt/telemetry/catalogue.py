@@ -191,6 +191,14 @@ STAGE_MEMORY_LIMIT = Metric(
     "Memory that the process may have: the least of its cgroups' limits and the host's memory.",
     "ai_pipeline_stage_memory_limit_bytes",
 )
+STAGE_MEMORY_LIMIT_USED = Metric(
+    "ai_pipeline.stage.memory_limit_used",
+    "gauge",
+    "ratio",
+    "Share of it that all processes for which the limit holds had in use, without what the kernel can drop, "
+    "0 to 1, the largest sample.",
+    "ai_pipeline_stage_memory_limit_used_ratio",
+)
 STAGE_DISK_READ = Metric(
     "ai_pipeline.stage.disk_read",
     "gauge",
@@ -301,6 +309,7 @@ CATALOGUE: tuple[Metric, ...] = (
     STAGE_CPU_THROTTLED,
     STAGE_MEMORY,
     STAGE_MEMORY_LIMIT,
+    STAGE_MEMORY_LIMIT_USED,
     STAGE_DISK_READ,
     STAGE_DISK_WRITE,
     STAGE_NET_IN,

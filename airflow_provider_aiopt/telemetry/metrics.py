@@ -136,6 +136,8 @@ def _hardware_gauges(use: HardwareUse) -> Iterator[tuple[Metric, float]]:
         yield catalogue.STAGE_MEMORY, use.memory_bytes.max
     if use.memory_limit_bytes is not None:
         yield catalogue.STAGE_MEMORY_LIMIT, use.memory_limit_bytes
+    if use.memory_limit_used is not None:
+        yield catalogue.STAGE_MEMORY_LIMIT_USED, use.memory_limit_used.max
     if use.gpu_memory_bytes is not None:
         yield catalogue.STAGE_GPU_MEMORY, use.gpu_memory_bytes.max
     if use.gpu_memory_total_bytes is not None:

@@ -86,12 +86,8 @@ def only_task(timings: RunTimings, task_id: str, map_index: int | None = None) -
     def asked_for(task: str, index: int) -> bool:
         return task == task_id and map_index in {None, index}
 
-    return timings.model_copy(
-        update={
-            "tasks": tuple(item for item in timings.tasks if asked_for(item.task_id, item.map_index)),
-            "hardware": tuple(item for item in timings.hardware if asked_for(item.task_id, item.map_index)),
-        }
-    )
+    tasks = tuple(item for item in timings.tasks if asked_for(item.task_id, item.map_index))
+    return timings.model_copy(update={"tasks": tasks})
 
 
 def run_seconds(run: RunFacts, now: datetime) -> float:

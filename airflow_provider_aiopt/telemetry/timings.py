@@ -151,27 +151,6 @@ class QuarantineCount(_Timings):
     count: int
 
 
-class HardwareSeries(_Timings):
-    """What a task's machine did over time.
-
-    :param stage: the stage
-    :param task_id: task id
-    :param map_index: -1 where the task is not mapped
-    :param t_s: times of the samples in seconds after the stage's beginning
-    :param cpu: CPU utilisation at each, 0 to 1
-    :param gpu: GPU utilisation at each, 0 to 1; None without a GPU
-    :param memory_bytes: resident memory at each
-    """
-
-    stage: str
-    task_id: str
-    map_index: int
-    t_s: tuple[float, ...]
-    cpu: tuple[float, ...]
-    gpu: tuple[float, ...] | None = None
-    memory_bytes: tuple[int, ...]
-
-
 class Advice(_Timings):
     """What limits a run, and what to do about it.
 
@@ -200,7 +179,6 @@ class RunTimings(_Timings):
     :param stages: the stages that have reported, in order
     :param tasks: the tasks in the order of the stages
     :param quarantine: reasons for quarantine, the most frequent first
-    :param hardware: the machines over time, of tasks that sampled them
     :param advice: what limits the run
     :param notes: what else one has to know to read the numbers
     """
@@ -219,6 +197,5 @@ class RunTimings(_Timings):
     stages: tuple[StageTimings, ...] = ()
     tasks: tuple[TaskTimings, ...] = ()
     quarantine: tuple[QuarantineCount, ...] = ()
-    hardware: tuple[HardwareSeries, ...] = ()
     advice: tuple[Advice, ...] = ()
     notes: tuple[str, ...] = ()

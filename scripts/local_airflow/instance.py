@@ -52,6 +52,7 @@ class LocalAirflow(AirflowClient):
     :param database: ``sqlite``, or ``postgresql`` for a server that it starts and stops with the rest
     :param env: environment variables of the components, for example ``AIRFLOW__METRICS__STATSD_ON``
     :param extra_dags: further folders with DAG files
+    :param base_path: what the path of each address begins with, as behind a proxy, such as ``/team/airflow``
     :param start_timeout: how many seconds the start may take
     :param grace_s: how many seconds components may take to end before they are killed
     """
@@ -64,12 +65,14 @@ class LocalAirflow(AirflowClient):
         database: Database = "sqlite",
         env: Mapping[str, str] | None = None,
         extra_dags: Sequence[Path] = (),
+        base_path: str = "",
         start_timeout: float = 90.0,
         grace_s: float = 5.0,
     ) -> None:
         self._home = Home(home, database)
         self._database = database
         self._dags = (dags_folder, *extra_dags)
+        self._base_path = base_path
         self._start_timeout = start_timeout
         self._ports: dict[str, socket.socket] = {}
         self._env = self._home.environment(env or {})
@@ -176,7 +179,7 @@ class LocalAirflow(AirflowClient):
         return PostgreSQL(self._home.data, self._home.database_password, port.getsockname()[1])
 
     def _url_of(self, server: str) -> str:
-        return f"http://127.0.0.1:{self._ports[server].getsockname()[1]}"
+        return f"http://127.0.0.1:{self._ports[server].getsockname()[1]}{self._base_path}"
 
     def _launch(self, name: str) -> None:
         if name in _SERVERS:

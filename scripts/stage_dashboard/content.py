@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from airflow_provider_aiopt.telemetry import catalogue
 from airflow_provider_aiopt.telemetry.catalogue import Metric
+from stage_dashboard import machines
+from stage_dashboard.machines import OF_A_TASK
 from stage_dashboard.panels import RED, YELLOW, Panel, Query, curves, heat_map, number, rows
 from stage_dashboard.queries import (
     OF_DAGS,
@@ -19,7 +21,6 @@ from stage_dashboard.queries import (
     share_of,
 )
 
-_OF_A_TASK = "{{dag_id}} / {{task_id}} / {{stage}}"
 _NO_METRICS = 'ALERTS{alertname="StatsdExporterDown"}'
 """The one alert that is about no DAG, and about all."""
 _ALERTS = f'(ALERTS{{{OF_DAGS}, dag_id!="", stage=~"$stage|"}} or {_NO_METRICS})'
@@ -56,7 +57,7 @@ def rows_of_panels() -> tuple[Row, ...]:
         Row("Stage durations", (Line(9, _durations()), Line(9, _where_the_time_goes()))),
         Row("Before the work", (Line(8, _before_the_work()),)),
         Row("Throughput", _pairs(_throughput())),
-        Row("Utilisation", (Line(8, _utilisation()),)),
+        Row("Machines", _machines()),
         Row("Cache, quarantine and failures", _pairs(_cache_and_errors())),
         Row("Alerts", (Line(8, (_alerts(),)),)),
     )
@@ -204,7 +205,7 @@ def _throughput() -> tuple[Panel, ...]:
             "Records per second while running",
             "Records over duration of the last attempt. It stays until the next attempt ends.",
             "short",
-            Query(series(catalogue.STAGE_ITEMS_PER_SECOND), _OF_A_TASK),
+            Query(series(catalogue.STAGE_ITEMS_PER_SECOND), OF_A_TASK),
         ),
         curves(
             "Records",
@@ -223,35 +224,15 @@ def _throughput() -> tuple[Panel, ...]:
             "Batch size",
             "Mean number of records in a batch of the last attempt, of stages that work in batches.",
             "short",
-            Query(series(catalogue.STAGE_BATCH_SIZE), _OF_A_TASK),
+            Query(series(catalogue.STAGE_BATCH_SIZE), OF_A_TASK),
         ),
     )
 
 
-def _utilisation() -> tuple[Panel, ...]:
-    return (
-        curves(
-            "CPU",
-            "CPU time of the last attempt over its duration times the cores: 100 % is all of them.",
-            "percentunit",
-            Query(series(catalogue.STAGE_CPU_UTILISATION), _OF_A_TASK),
-            largest=1,
-        ),
-        curves(
-            "GPU",
-            "Mean utilisation of the GPU in the last attempt. Empty where none was used.",
-            "percentunit",
-            Query(series(catalogue.STAGE_GPU_UTILISATION), _OF_A_TASK),
-            largest=1,
-        ),
-        curves(
-            "Peak memory",
-            "Largest resident set of the process during the last attempt, and the memory that it may have.",
-            "bytes",
-            Query(series(catalogue.STAGE_PEAK_MEMORY), _OF_A_TASK),
-            Query(f"min by (dag_id) ({series(catalogue.STAGE_MEMORY_LIMIT)})", "{{dag_id}} limit"),
-        ),
-    )
+def _machines() -> tuple[Line, ...]:
+    """Return dials above, curves below."""
+    curves_below = (machines.processors_and_memory(), machines.hosts(), machines.gpus())
+    return (Line(5, machines.dials()), *(Line(8, panels) for panels in curves_below))
 
 
 def _cache_and_errors() -> tuple[Panel, ...]:

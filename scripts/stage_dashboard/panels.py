@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from grafana_foundation_sdk.builders import common as parts
 from grafana_foundation_sdk.builders import dashboard as fields
-from grafana_foundation_sdk.builders import heatmap, prometheus, stat, table, timeseries
+from grafana_foundation_sdk.builders import gauge, heatmap, prometheus, stat, table, timeseries
 from grafana_foundation_sdk.models.common import (
     BigValueColorMode,
     BigValueGraphMode,
@@ -27,7 +27,7 @@ from grafana_foundation_sdk.models.dashboard import (
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-Panel: TypeAlias = timeseries.Panel | stat.Panel | heatmap.Panel | table.Panel
+Panel: TypeAlias = timeseries.Panel | stat.Panel | gauge.Panel | heatmap.Panel | table.Panel
 
 DATASOURCE: Final = DataSourceRef(type_val="prometheus", uid="${datasource}")
 """The Prometheus that the dashboard's first variable names."""
@@ -103,7 +103,6 @@ def number(
     :param decimals: how many are shown; default: as fits
     :param steps: the values from which on the number has another colour than green, ascending
     """
-    colours = [Threshold(value=None, color=GREEN), *(Threshold(value=at, color=name) for at, name in steps)]
     panel = (
         stat.Panel()
         .title(title)
@@ -114,10 +113,33 @@ def number(
         .graph_mode(BigValueGraphMode.NONE)
         .color_mode(BigValueColorMode.VALUE)
         .reduce_options(parts.ReduceDataOptions().values(False).calcs(["lastNotNull"]))
-        .thresholds(fields.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(colours))
+        .thresholds(_thresholds(steps))
         .with_target(_target(Query(expression, "")).instant())
     )
     return panel if decimals is None else panel.decimals(decimals)
+
+
+def dial(
+    title: str, description: str, expression: str, *, steps: tuple[tuple[float, str], ...] = ()
+) -> gauge.Panel:
+    """Return a dial from 0 to 100 %.
+
+    :param expression: PromQL with one value, 0 to 1
+    :param steps: as in :func:`number`
+    """
+    return (
+        gauge.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .unit("percentunit")
+        .min(0)
+        .max(1)
+        .no_value("-")
+        .reduce_options(parts.ReduceDataOptions().values(False).calcs(["lastNotNull"]))
+        .thresholds(_thresholds(steps))
+        .with_target(_target(Query(expression, "")).instant())
+    )
 
 
 def heat_map(title: str, description: str, expression: str) -> heatmap.Panel:
@@ -165,6 +187,11 @@ def rows(title: str, description: str, expression: str, columns: dict[str, str])
         .with_transformation(DataTransformerConfig(id_val="organize", options=arrange))
         .with_target(_target(Query(expression, "")).instant().format(PromQueryFormat.TABLE))
     )
+
+
+def _thresholds(steps: tuple[tuple[float, str], ...]) -> fields.ThresholdsConfig:
+    colours = [Threshold(value=None, color=GREEN), *(Threshold(value=at, color=name) for at, name in steps)]
+    return fields.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(colours)
 
 
 def _target(query: Query, place: int = 0) -> prometheus.Dataquery:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 from airflow_support import REPOSITORY, StatsdReceiver, clean_environment, wait_until
 from dag_test import DagTester
-from local_airflow import LocalAirflow
+from local_airflow import ApiError, LocalAirflow
 from model_fixtures import minilm_l6_v2
 from PIL import Image
 
@@ -242,6 +242,16 @@ class TestStreamingImageClassification:
             zip(STAGES, (4, 3, 3, 3), strict=True)
         )
         assert report.overlapped
+        told = [self.run_report(airflow, streamed, index) for index in range(3)]
+        (whole, *_) = [found for found in told if found]  # of the task that ended last, or tasks at once
+        assert (whole["records_in"], whole["results"], whole["quarantined"]) == (7, 6, 1)
+        assert whole["stages"]["postprocess"]["tasks"] == 3
+
+    def run_report(self, airflow: LocalAirflow, run_id: str, index: int) -> Any:
+        try:
+            return airflow.xcom(STREAMING, run_id, "pipeline", "run_report", map_index=index)
+        except ApiError:
+            return None
 
     def test_dag_test_gives_the_same(self, dag_tester: DagTester, photographs: Path) -> None:
         workspace = dag_tester.test(STREAMING, {"source": str(photographs), "shards": 2})

@@ -66,6 +66,7 @@ def site(server: Site) -> Site:
     server.asked.clear()
     run = ui_answers.run()
     server.answer(f"/dags/{run['dag_id']}/runs/{run['run_id']}", run)
+    server.answer(f"/dags/{run['dag_id']}/runs/{run['run_id']}/hardware", ui_answers.hardware())
     server.answer(f"/dags/{run['dag_id']}/trend", ui_answers.trend())
     server.answer("/pipelines", ui_answers.pipelines())
     return server

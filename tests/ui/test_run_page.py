@@ -226,7 +226,6 @@ def test_a_run_without_reports_says_so(watched, site: Site):
         "stages": [],
         "tasks": [],
         "quarantine": [],
-        "hardware": [],
         "advice": [],
         "mode": None,
         "pipeline": None,

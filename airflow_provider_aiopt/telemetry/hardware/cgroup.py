@@ -22,17 +22,40 @@ class ControlGroup:
     def __init__(self, root: str = "/") -> None:
         self._root = root.rstrip("/")
         self._statistics = self._find_statistics()
+        self._memory_limit = self._find_memory_limit()
 
     def memory_limit_bytes(self) -> int | None:
         """Return the least limit, None where there is none."""
+        return self._memory_limit[0] if self._memory_limit else None
+
+    def memory_used_bytes(self) -> int | None:
+        """Return what counts against that limit now, None where there is none.
+
+        It is the memory of every process in the group that has the limit, without the pages of files that
+        nobody has used lately: the kernel drops these before it kills.
+        """
+        if self._memory_limit is None:
+            return None
+        _, folder = self._memory_limit
+        used = self._word(f"{folder}/memory.current") or self._word(f"{folder}/memory.usage_in_bytes")
+        return max(0, int(used) - self._droppable_bytes(folder)) if used.isdecimal() else None
+
+    def _find_memory_limit(self) -> tuple[int, str] | None:
+        """Return the least limit and the folder of the group that has it."""
         names = ("memory.max", "memory.limit_in_bytes")
         found = [
-            int(text)
+            (int(text), folder)
             for folder in self._folders("memory")
             for name in names
             if (text := self._word(f"{folder}/{name}")).isdecimal()
         ]
-        return min((limit for limit in found if limit < _UNLIMITED), default=None)
+        return min(((limit, folder) for limit, folder in found if limit < _UNLIMITED), default=None)
+
+    def _droppable_bytes(self, folder: str) -> int:
+        content = read_file(f"{folder}/memory.stat") or b""
+        values = dict(line.split() for line in content.splitlines())
+        # Version 1 counts the groups below under a name of its own.
+        return int(values.get(b"total_inactive_file") or values.get(b"inactive_file") or 0)
 
     def read_throttling(self) -> Throttling:
         """Return how often the CPU quota was used up so far."""

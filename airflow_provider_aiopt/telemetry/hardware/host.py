@@ -53,9 +53,17 @@ class Host:
 
     def memory_bytes(self) -> int | None:
         """Return the host's memory."""
+        return self._memory("MemTotal")
+
+    def memory_used_bytes(self) -> int | None:
+        """Return the part of it that no new process could have."""
+        total, available = self._memory("MemTotal"), self._memory("MemAvailable")
+        return None if total is None or available is None else total - available
+
+    def _memory(self, name: str) -> int | None:
         content = read_file(f"{self._proc}/meminfo") or b""
         for line in content.splitlines():
-            if line.startswith(b"MemTotal:"):
+            if line.startswith(f"{name}:".encode()):
                 return int(line.split()[1]) * 1024
         return None
 

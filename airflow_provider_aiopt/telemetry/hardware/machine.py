@@ -45,9 +45,10 @@ class Machine:
         self._host = Host(root)
         self._group = ControlGroup(root)
         self._gpus = gpus
-        limits = self._group.memory_limit_bytes(), self._host.memory_bytes()
+        of_group, of_host = self._group.memory_limit_bytes(), self._host.memory_bytes()
+        self._limited_by_group = of_group is not None and (of_host is None or of_group <= of_host)
         self.facts = MachineFacts(
-            memory_limit_bytes=min((limit for limit in limits if limit is not None), default=None),
+            memory_limit_bytes=of_group if self._limited_by_group else of_host,
             gpus=gpus.names if gpus else (),
             gpu_memory_total_bytes=gpus.memory_total_bytes if gpus else None,
         )
@@ -61,7 +62,13 @@ class Machine:
             network=self._host.read_network(),
             throttling=self._group.read_throttling(),
             gpu=self._gpus.read() if self._gpus else GpuState(),
+            memory_limit_used=self._memory_limit_used(),
         )
+
+    def _memory_limit_used(self) -> float | None:
+        limit = self.facts.memory_limit_bytes
+        used = (self._group if self._limited_by_group else self._host).memory_used_bytes()
+        return used / limit if used is not None and limit else None
 
 
 def open_machine() -> Machine:

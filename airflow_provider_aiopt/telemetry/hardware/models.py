@@ -40,6 +40,7 @@ class HardwareSeries(_Model):
     cpu_steal: tuple[float | None, ...] = ()
     cpu_throttled: tuple[float | None, ...] = ()
     memory_bytes: tuple[float | None, ...] = ()
+    memory_limit_used: tuple[float | None, ...] = ()
     disk_read_bytes_per_s: tuple[float | None, ...] = ()
     disk_write_bytes_per_s: tuple[float | None, ...] = ()
     net_in_bytes_per_s: tuple[float | None, ...] = ()
@@ -66,6 +67,8 @@ class HardwareUse(_Model):
         without a quota
     :param memory_bytes: resident sets of the process tree; pages that processes share count for each of them
     :param memory_limit_bytes: memory that it may have: the least of its cgroups' limits and the host's memory
+    :param memory_limit_used: share of it that was in use by all processes that the limit holds for, without
+        what the kernel can drop, 0 to 1
     :param disk_read_bytes_per_s: what the process tree read from disks; from the page cache is not counted
     :param disk_write_bytes_per_s: what it wrote that went, or will go, to disks
     :param net_in_bytes_per_s: what the host, or in a container its network namespace, received
@@ -90,6 +93,7 @@ class HardwareUse(_Model):
     cpu_throttled: Level | None = None
     memory_bytes: Level | None = None
     memory_limit_bytes: int | None = None
+    memory_limit_used: Level | None = None
     disk_read_bytes_per_s: Level | None = None
     disk_write_bytes_per_s: Level | None = None
     net_in_bytes_per_s: Level | None = None

@@ -23,6 +23,7 @@ RATES: Mapping[str, tuple[_Value, _Value]] = {
 
 LEVELS: Mapping[str, _Value] = {
     "memory_bytes": lambda r: r.process.memory_bytes,
+    "memory_limit_used": lambda r: r.memory_limit_used,
     "gpu_utilisation": lambda r: r.gpu.utilisation,
     "gpu_memory_bytes": lambda r: r.gpu.memory_bytes,
     "gpu_power_w": lambda r: r.gpu.power_w,
@@ -77,8 +78,14 @@ def merge(first: Reading, second: Reading) -> Reading:
     :param second: the next one
     """
     memory = [r.process.memory_bytes for r in (first, second) if r.process.memory_bytes is not None]
+    used = [r.memory_limit_used for r in (first, second) if r.memory_limit_used is not None]
     process: ProcessUse = replace(second.process, memory_bytes=max(memory, default=None))
-    return replace(second, process=process, gpu=_merge_gpus(first.gpu, second.gpu))
+    return replace(
+        second,
+        process=process,
+        gpu=_merge_gpus(first.gpu, second.gpu),
+        memory_limit_used=max(used, default=None),
+    )
 
 
 def _growth(counter: _Value, earlier: Reading, later: Reading) -> float | None:

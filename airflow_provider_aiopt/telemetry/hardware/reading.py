@@ -78,6 +78,8 @@ class Reading:
     """Everything at one moment.
 
     :param moment: seconds of a monotonic clock
+    :param memory_limit_used: share of the memory limit that is in use by all processes that it holds for, 0
+        to 1; None where it is not known
     """
 
     moment: float
@@ -86,6 +88,7 @@ class Reading:
     network: NetworkUse = NetworkUse()
     throttling: Throttling = Throttling()
     gpu: GpuState = GpuState()
+    memory_limit_used: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

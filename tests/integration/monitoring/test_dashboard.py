@@ -45,11 +45,18 @@ LABEL_VALUES = [
     variable["query"]["query"] for variable in DASHBOARD["templating"]["list"] if variable["type"] == "query"
 ]
 SENT_BY_THE_TEST = {
-    catalogue.STAGE_GPU_UTILISATION: 0.5,  # a run on a CPU has none
+    # A run on a CPU has no GPU, and one without a quota is never throttled.
+    catalogue.STAGE_GPU_UTILISATION: 0.5,
+    catalogue.STAGE_GPU_MEMORY: 2**32,
+    catalogue.STAGE_GPU_MEMORY_SIZE: 2**34,
+    catalogue.STAGE_GPU_POWER: 250.0,
+    catalogue.STAGE_GPU_CLOCK: 1.98e9,
+    catalogue.STAGE_GPU_THROTTLED: 0.125,
+    catalogue.STAGE_CPU_THROTTLED: 0.25,
     catalogue.TASK_QUEUED: 0.5,  # Airflow's tasks alone
     catalogue.UPLOAD_TO_START: 1.5,  # the same
 }
-"""What no pipeline outside Airflow and without a GPU sends, with a value in the metric's unit."""
+"""What no pipeline outside Airflow, without GPU or CPU quota, sends: a value in the metric's unit."""
 
 # Long enough for all runs of this test, on a slow machine too.
 SUBSTITUTES = {

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 from datetime import datetime
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import httpx
 import pytest
-from airflow_support import REPOSITORY, wait_until
+from airflow_support import REPOSITORY
 from chromium import chromium
 from local_airflow import AirflowClient, ApiError, LocalAirflow
-from restricted_access import STRANGER
 
 if TYPE_CHECKING:
     from playwright.sync_api import FrameLocator, Page
@@ -155,7 +152,7 @@ class TestNumbers:
         assert row["trend"][-1] == row["last_run"]["wall_s"]
 
 
-@pytest.fixture(scope="class")
+@pytest.fixture(scope="module")
 def page(airflow: LocalAirflow) -> Iterator[Page]:
     """A browser with a user who has logged in to Airflow, as users do."""
     with chromium() as browser:
@@ -220,57 +217,26 @@ class TestPages:
         assert DAG in frame.locator("body").inner_text()
 
 
-LIVE = """
-from pathlib import Path
-from time import sleep
+class TestWithoutThePages:
+    """What Airflow's own pages show."""
 
-from airflow.sdk import DAG, task
+    def test_the_last_stage_leaves_the_runs_report(
+        self, airflow: LocalAirflow, run: str, timings: dict[str, Any]
+    ) -> None:
+        found = airflow.xcom(DAG, run, "postprocess", "run_report")
+        for name in ("pipeline", "records_in", "results", "quarantined"):
+            assert found[name] == timings[name]
+        for stage in timings["stages"]:
+            told = found["stages"][stage["stage"]]
+            assert (told["tasks"], told["items"]) == (stage["tasks"], stage["items"])
+            assert told["duration_s"] == pytest.approx(stage["duration_s"], rel=1e-3)
 
-with DAG("live_timings", schedule=None):
-
-    @task.timed_stage(stage="first")
-    def first():
-        pass
-
-    @task.timed_stage(stage="second")
-    def second(gate):
-        for _ in range(1200):
-            if Path(gate).exists():
-                return
-            sleep(0.05)
-        raise TimeoutError(gate)
-
-    first() >> second({gate!r})
-"""
-
-
-def test_a_run_is_seen_while_it_runs(
-    airflow: LocalAirflow, add_dag: Callable[[str, str], None], tmp_path: Path
-) -> None:
-    gate = tmp_path / "gate"
-    add_dag("live_timings", LIVE.format(gate=str(gate)))
-    run_id = airflow.trigger("live_timings")
-    path = run_path("live_timings", run_id)
-
-    def second_runs() -> bool:
-        rows = airflow.request("GET", path)["tasks"]
-        return any(row["task_id"] == "second" and row["state"] == "running" for row in rows)
-
-    try:
-        wait_until(second_runs, "the second task runs", timeout=90)
-        live = airflow.request("GET", path)
-    finally:
-        gate.touch()
-    assert (live["state"], live["ended_at"]) == ("running", None)
-    assert live["wall_s"] > 0
-    assert [stage["stage"] for stage in live["stages"]] == ["first"]
-    running = live["tasks"][-1]
-    assert [part["name"] for part in running["segments"]] == ["scheduled", "queued"]
-    assert "has not ended" in live["notes"][0]
-
-    assert airflow.wait_for_run("live_timings", run_id, timeout=90) == "success"
-    ended = airflow.request("GET", path)
-    assert [stage["stage"] for stage in ended["stages"]] == ["first", "second"]
+    def test_it_is_on_the_tasks_xcom_page(self, page: Page, airflow: LocalAirflow, run: str) -> None:
+        page.goto(f"{airflow.url}/dags/{DAG}/runs/{quote(run, safe='')}/tasks/postprocess/xcom")
+        row = page.locator("tr", has=page.get_by_text("run_report", exact=True))
+        row.wait_for()
+        page.get_by_role("button", name=re.compile("expand", re.IGNORECASE)).first.click()
+        row.get_by_text("records_in").first.wait_for()
 
 
 class TestAccess:
@@ -283,7 +249,9 @@ class TestAccess:
         assert len(plugin["external_views"]) == 4
         assert airflow.request("GET", "/api/v2/plugins/importErrors")["import_errors"] == []
 
-    @pytest.mark.parametrize("path", ["/dags/image_classification/trend", "/pipelines", "/dags/d/runs/r"])
+    @pytest.mark.parametrize(
+        "path", [f"/dags/{DAG}/trend", "/pipelines", "/dags/d/runs/r", "/dags/d/runs/r/hardware"]
+    )
     def test_an_anonymous_caller_gets_401(self, airflow: LocalAirflow, path: str) -> None:
         answer = httpx.get(f"{airflow.url}/aiopt/api{path}")
         assert (answer.status_code, answer.json()) == (401, {"detail": "Not authenticated"})
@@ -292,31 +260,14 @@ class TestAccess:
         answer = httpx.get(f"{airflow.url}{run_path(DAG, run)}", cookies={"_token": airflow.token()})
         assert answer.status_code == 200
 
-    @pytest.mark.parametrize("path", [f"/dags/{DAG}/runs/none", "/dags/none/runs/none", "/dags/none/trend"])
+    @pytest.mark.parametrize(
+        "path",
+        [
+            f"/dags/{DAG}/runs/none",
+            f"/dags/{DAG}/runs/none/hardware",
+            "/dags/none/runs/none",
+            "/dags/none/trend",
+        ],
+    )
     def test_what_is_unknown_gets_404(self, airflow: LocalAirflow, path: str) -> None:
         assert refusal(airflow, f"/aiopt/api{path}") == 404
-
-
-@pytest.fixture
-def stranger(start_airflow: Callable[..., LocalAirflow]) -> Iterator[AirflowClient]:
-    """A user who may log in, and whom an auth manager refuses every DAG."""
-    modules = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    airflow = start_airflow(
-        env={
-            "PYTHONPATH": os.pathsep.join(modules),
-            "AIRFLOW__CORE__AUTH_MANAGER": "restricted_access.RestrictedAuthManager",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"admin:admin,{STRANGER}:viewer",
-        }
-    )
-    assert airflow.request("GET", "/aiopt/api/pipelines") == {"pipelines": []}
-    passwords = json.loads((airflow.home / "passwords.json").read_text())
-    client = AirflowClient(airflow.url, STRANGER, passwords[STRANGER])
-    yield client
-    client._http.close()
-
-
-def test_a_user_without_access_to_the_dag_gets_403(stranger: AirflowClient) -> None:
-    for path in (f"/dags/{DAG}/runs/r", f"/dags/{DAG}/runs/r.csv", f"/dags/{DAG}/trend", "/pipelines"):
-        assert refusal(stranger, f"/aiopt/api{path}") == 403
-    # Airflow's own API answers the same user alike.
-    assert refusal(stranger, f"/api/v2/dags/{DAG}/dagRuns") == 403

@@ -1,4 +1,4 @@
-"""The very packets that reach a StatsD server, straight and through Airflow's own client."""
+"""What reaches a StatsD server or an OpenTelemetry collector, straight and through Airflow's own client."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from otlp_receiver import OtlpReceiver, otlp_env
 
 from airflow_provider_aiopt.telemetry.metrics import emit_stage_report
 from airflow_provider_aiopt.telemetry.statsd import StatsdMetrics, TagStyle
@@ -81,9 +82,12 @@ def receiver() -> Iterator[Receiver]:
 
 def emit_through_airflow(tmp_path: Path, receiver: Receiver, **options: str) -> None:
     settings = {"statsd_host": "127.0.0.1", "statsd_port": str(receiver.port), **options}
+    run_program(tmp_path, {f"AIRFLOW__METRICS__{name.upper()}": value for name, value in settings.items()})
+
+
+def run_program(tmp_path: Path, settings: Mapping[str, str]) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
-    environment |= {f"AIRFLOW__METRICS__{name.upper()}": value for name, value in settings.items()}
-    environment["AIRFLOW_HOME"] = str(tmp_path)
+    environment |= {**settings, "AIRFLOW_HOME": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         env=environment,
@@ -147,6 +151,25 @@ def test_airflow_with_datadog_tags(tmp_path: Path, receiver: Receiver) -> None:
     found = values(packets, rf"(?P<name>\w+):(?P<value>[^#]*){tags}")
     assert len(found) == METRICS_OF_A_STAGE
     assert (found["items"], found["duration"]) == ("30|c", "1500.0|ms")
+
+
+def test_airflow_with_opentelemetry(tmp_path: Path) -> None:
+    collector = OtlpReceiver()
+    try:
+        run_program(tmp_path, otlp_env(collector.port))
+    finally:
+        collector.close()
+
+    (task_id,) = {tags["task_id"] for _, tags in collector.series() if tags.get("stage") == "inference"}
+    assert re.fullmatch(r"group\.(infer)+\w*_[0-9a-f]{8}", task_id)
+    points = collector.points(dag_id="my.dag", task_id=task_id, stage="inference")
+    found = {name.removeprefix("airflow.ai_pipeline.stage."): point for name, point in points.items()}
+    assert len(found) == METRICS_OF_A_STAGE
+    assert (found["duration"].value, found["duration"].count, found["duration"].unit) == (1500, 1, "ms")
+    assert "histogram" in found["duration"].kind
+    assert (found["items"].kind, found["items"].value) == ("sum", 30)
+    assert (found["failures"].value, found["items_per_second"].value) == (0, 20)
+    assert (found["peak_memory_bytes"].kind, found["peak_memory_bytes"].value) == ("gauge", 2048)
 
 
 @pytest.mark.parametrize(

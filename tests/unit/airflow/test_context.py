@@ -6,6 +6,7 @@ import pytest
 from airflow_fakes import FakeTaskInstance, task_context
 
 from airflow_provider_aiopt.airflow.context import (
+    HARDWARE_KEY,
     REPORT_KEY,
     REPORTS_KEY,
     open_workspace,
@@ -138,3 +139,33 @@ class TestReportXcom:
         assert [(report.stage, report.hardware, report.details) for report in found] == [
             (stage, None, {}) for stage in STAGES
         ]
+
+    def test_what_the_hardware_did_over_time_is_an_xcom_of_its_own(self) -> None:
+        instance = FakeTaskInstance()
+        series = HardwareSeries(offsets_s=(1.0, 2.0), cpu_cores=(0.5, 1.5))
+        hardware = HardwareUse(interval_s=1.0, samples=3, series=series)
+        push_report(
+            task_context(instance), make_stage_report(hardware=hardware, task=make_task(try_number=2))
+        )
+        assert instance.xcoms[HARDWARE_KEY] == {
+            "stages": ["inference"],
+            "try_number": 2,
+            "began_at": "2026-01-01T00:00:00Z",
+            "offsets_s": [1.0, 2.0],
+            "cpu_cores": [0.5, 1.5],
+        }
+
+    def test_without_samples_there_is_none(self) -> None:
+        instance = FakeTaskInstance()
+        push_reports(task_context(instance), [make_stage_report()])
+        assert instance.xcoms.keys() == {REPORTS_KEY}
+
+    def test_an_account_that_cannot_be_kept_costs_the_task_nothing(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        instance = FakeTaskInstance()
+        series = HardwareSeries(offsets_s=(2.0, 1.0), cpu_cores=(0.5, 1.5))
+        hardware = HardwareUse(interval_s=1.0, samples=3, series=series)
+        push_report(task_context(instance), make_stage_report(hardware=hardware))
+        assert instance.xcoms.keys() == {REPORT_KEY}
+        assert "is not kept" in caplog.text

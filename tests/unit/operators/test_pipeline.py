@@ -12,13 +12,13 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow_fakes import FakeAssetEvent, FakeTaskInstance, MappedOutputs, task_context
 
 from airflow_provider_aiopt import PipelineOperator, PlanOperator
-from airflow_provider_aiopt.airflow.context import ADVICE, REPORT_KEY, REPORTS_KEY
+from airflow_provider_aiopt.airflow.context import REPORT_KEY, REPORTS_KEY
 from airflow_provider_aiopt.data.folder import Folder
 from airflow_provider_aiopt.data.uploads import Upload
 from airflow_provider_aiopt.data.versions import local_version
 from airflow_provider_aiopt.runner import planning
 from airflow_provider_aiopt.spec.uploads import load_watch_spec
-from airflow_provider_aiopt.telemetry.reports import STAGES, StageReport
+from airflow_provider_aiopt.telemetry.reports import ADVICE, STAGES, StageReport
 from airflow_provider_aiopt.telemetry.run_report import load_run_report
 from airflow_provider_aiopt.uploads.payloads import make_payload
 from airflow_provider_aiopt.uploads.state import open_state

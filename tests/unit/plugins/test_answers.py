@@ -9,13 +9,17 @@ from advisor_reports import SICK
 
 from airflow_provider_aiopt.plugins import answers
 from airflow_provider_aiopt.plugins.answers import (
+    FoundHardware,
     FoundReports,
     KnownRun,
+    hardware_of,
     pipelines_of,
     timings_of,
     trend_of,
 )
 from airflow_provider_aiopt.telemetry.reports import STAGES
+from airflow_provider_aiopt.telemetry.run_hardware import SampledTask
+from airflow_provider_aiopt.telemetry.task_hardware import TaskHardware
 from airflow_provider_aiopt.telemetry.testing import EPOCH, make_stage_report, make_task
 from airflow_provider_aiopt.telemetry.timings import RunFacts, TaskFacts
 
@@ -36,6 +40,8 @@ class FakeRecords:
         self.found: dict[int, FoundReports] = {}
         self.facts: list[TaskFacts] = []
         self.asked_reports: list[int] = []
+        self.samples = FoundHardware()
+        self.asked_hardware: tuple[int, str | None, int | None] | None = None
 
     def add(
         self, dag_id: str, number: int, *, state: str = "success", wall_s: float = 10.0, **stages: float
@@ -76,6 +82,10 @@ class FakeRecords:
 
     def report_counts(self, keys: Collection[int]) -> Mapping[int, int]:
         return {key: len(self.found[key].reports) for key in keys if key in self.found}
+
+    def hardware(self, key: int, task_id: str | None, map_index: int | None, *, limit: int) -> FoundHardware:
+        self.asked_hardware = (key, task_id, map_index)
+        return self.samples
 
     def pipelines(self) -> Collection[str]:
         return {run.facts.dag_id for run in self.runs if run.key in self.found}
@@ -118,6 +128,23 @@ class TestRun:
     def test_there_is_none_of_another_name(self, records: FakeRecords, dag_id: str, run_id: str) -> None:
         records.add("dag", 1)
         assert timings_of(records, dag_id, run_id, now=NOW) is None
+
+
+class TestHardware:
+    def test_accounts_and_tasks_are_put_together(self, records: FakeRecords) -> None:
+        records.add("dag", 1)
+        use = TaskHardware(stages=("ingest",), began_at=at(2), offsets_s=(1,), cpu_cores=(1.5,))
+        records.samples = FoundHardware([SampledTask("ingest", 0, use)], unread=3)
+        records.facts = [TaskFacts(task_id="ingest", map_index=0)]
+
+        found = hardware_of(records, "dag", "run-1", task_id="ingest", map_index=0)
+
+        assert found is not None
+        assert records.asked_hardware == (0, "ingest", 0)
+        assert ([curve.cpu_cores for curve in found.curves], found.unread) == ([(1.5,)], 3)
+
+    def test_there_is_none_of_an_unknown_run(self, records: FakeRecords) -> None:
+        assert hardware_of(records, "dag", "run-1") is None
 
 
 class TestTrend:

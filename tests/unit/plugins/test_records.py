@@ -11,7 +11,7 @@ from airflow_provider_aiopt.operators.ingest import IngestOperator
 from airflow_provider_aiopt.operators.postprocess import PostprocessOperator
 from airflow_provider_aiopt.operators.preprocess import PreprocessOperator
 from airflow_provider_aiopt.plugins import records
-from airflow_provider_aiopt.plugins.answers import FoundReports
+from airflow_provider_aiopt.plugins.answers import FoundHardware, FoundReports
 from airflow_provider_aiopt.telemetry.testing import EPOCH, make_stage_report, make_task
 
 
@@ -68,6 +68,26 @@ def test_no_object_is_made_of_what_a_task_wrote() -> None:
 def test_what_is_no_report_is_counted(value: Any) -> None:
     read = found(xcom(value), xcom(REPORT))
     assert (len(read.reports), read.unreadable) == (1, 1)
+
+
+HARDWARE = {"stages": ["ingest"], "began_at": "2026-01-01T00:00:00Z", "offsets_s": [1], "cpu_cores": [2]}
+
+
+def test_a_hardware_account_is_read_and_others_are_counted() -> None:
+    hardware = FoundHardware()
+    for value in (HARDWARE, json.dumps(HARDWARE), "s3://bucket/xcom", None, {**HARDWARE, "offsets_s": []}):
+        records._add_hardware(hardware, xcom(value), 100)
+    assert [(task.task_id, task.map_index, task.use.cpu_cores) for task in hardware.tasks] == [
+        ("t", 3, (2,))
+    ] * 2
+    assert hardware.unread == 3
+
+
+def test_no_more_accounts_are_read_than_allowed() -> None:
+    hardware = FoundHardware()
+    for _ in range(5):
+        records._add_hardware(hardware, xcom(HARDWARE), 2)
+    assert (len(hardware.tasks), hardware.unread) == (2, 3)
 
 
 def task(**fields: Any) -> Any:

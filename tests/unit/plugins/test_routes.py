@@ -13,8 +13,10 @@ from airflow.models.dag import DagModel
 from fastapi.testclient import TestClient
 
 from airflow_provider_aiopt.plugins import routes
-from airflow_provider_aiopt.plugins.answers import FoundReports, KnownRun
+from airflow_provider_aiopt.plugins.answers import FoundHardware, FoundReports, KnownRun
 from airflow_provider_aiopt.plugins.app import create_app
+from airflow_provider_aiopt.telemetry.run_hardware import SampledTask
+from airflow_provider_aiopt.telemetry.task_hardware import TaskHardware
 from airflow_provider_aiopt.telemetry.testing import EPOCH, make_stage_report, make_task
 from airflow_provider_aiopt.telemetry.timings import RunFacts, TaskFacts
 
@@ -45,6 +47,11 @@ class OneRun:
 
     def report_counts(self, keys: Any) -> Any:
         return {1: 1}
+
+    def hardware(self, key: int, task_id: str | None, map_index: int | None, *, limit: int) -> Any:
+        use = TaskHardware(stages=("ingest",), began_at=EPOCH, offsets_s=(1,), cpu_cores=(1.5,))
+        asked_for = task_id in {None, "ingest"} and map_index in {None, -1}
+        return FoundHardware([SampledTask("ingest", -1, use)] if asked_for else [])
 
     def pipelines(self) -> Any:
         return ["dag"]
@@ -82,7 +89,13 @@ def as_user(name: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {name}"}
 
 
-DATA = [f"/api/dags/dag/runs/{RUN}", f"/api/dags/dag/runs/{RUN}.csv", "/api/dags/dag/trend", "/api/pipelines"]
+DATA = [
+    f"/api/dags/dag/runs/{RUN}",
+    f"/api/dags/dag/runs/{RUN}.csv",
+    "/api/dags/dag/trend",
+    "/api/pipelines",
+    f"/api/dags/dag/runs/{RUN}/hardware",
+]
 
 
 @pytest.mark.parametrize("path", DATA)
@@ -108,7 +121,13 @@ def test_a_cookie_will_do(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/dags/dag/runs/none", "/api/dags/dag/runs/none.csv", "/api/dags/none/trend"]
+    "path",
+    [
+        "/api/dags/dag/runs/none",
+        "/api/dags/dag/runs/none.csv",
+        "/api/dags/dag/runs/none/hardware",
+        "/api/dags/none/trend",
+    ],
 )
 def test_what_is_not_there_is_not_found(client: TestClient, path: str) -> None:
     answer = client.get(path, headers=as_user("reader"))
@@ -142,6 +161,13 @@ def test_a_run_as_csv(client: TestClient) -> None:
     header, row = answer.text.splitlines()
     assert header.startswith("Stage,Task,")
     assert ",'=1+1," in row
+
+
+def test_its_hardware(client: TestClient) -> None:
+    found = get(client, DATA[4])
+    assert [(curve["name"], curve["cpu_cores"]) for curve in found["curves"]] == [("ingest", [1.5])]
+    assert get(client, f"{DATA[4]}?task_id=ingest&map_index=-1")["origin"] == "task"
+    assert get(client, f"{DATA[4]}?task_id=ingest&map_index=4")["curves"] == []
 
 
 def test_a_trend_and_the_pipelines(client: TestClient) -> None:

@@ -97,7 +97,7 @@ async function step() {
   trend = answer;
   if (text !== shown) render();
   shown = text;
-  return trend.runs.some((run) => run.state === "running" || run.state === "queued");
+  return { answer, more: trend.runs.some((run) => run.state === "running" || run.state === "queued") };
 }
 
 followTheme(render);

@@ -87,7 +87,7 @@ async function step() {
   pipelines = answer.pipelines;
   if (text !== shown) render();
   shown = text;
-  return true;
+  return { answer, more: true };
 }
 
 followTheme(render);

@@ -29,8 +29,9 @@ function taskQuery() {
 /** @type {any} */
 let run = null;
 let shown = "";
+let sampledFor = "";
 const timeline = new Timeline();
-const hardware = new Hardware();
+const hardware = new Hardware((task) => apiUrl(["dags", DAG_ID, "runs", RUN_ID, "hardware"], { ...TASK, ...task }));
 
 function links() {
   const about = [DAG_ID, "runs", RUN_ID];
@@ -90,7 +91,18 @@ function render() {
   const highlighted = new Set(TASK.task_id ? run.tasks.map((task) => task.stage) : []);
   if (reported) showStages(run, highlighted);
   timeline.update(run.tasks);
-  hardware.update(run.hardware);
+}
+
+function redraw() {
+  render();
+  hardware.render();
+}
+
+/** Tasks leave their samples when they end. */
+function sampled() {
+  const ended = JSON.stringify(run.tasks.map((task) => task.ended_at));
+  if (ended !== sampledFor) hardware.refresh();
+  sampledFor = ended;
 }
 
 async function step() {
@@ -100,12 +112,13 @@ async function step() {
   run = answer;
   if (text !== shown) render();
   shown = text;
+  sampled();
   const live = run.state === "running" || run.state === "queued";
   show(byId("live"), live);
-  return live;
+  return { answer, more: live };
 }
 
-followTheme(render);
+followTheme(redraw);
 followTopLinks();
 if (DAG_ID && RUN_ID) {
   heading();

@@ -83,8 +83,33 @@ class TestUnified:
 
         assert ControlGroup(files.root).memory_limit_bytes() == 4096
 
+    def test_what_counts_against_the_limit_is_that_of_its_group(self, files: KernelFiles) -> None:
+        unified(files, "/pods/worker")
+        files.write("sys/fs/cgroup/pods/worker/memory.max", "max\n")
+        files.write("sys/fs/cgroup/pods/worker/memory.current", "10\n")
+        files.write("sys/fs/cgroup/pods/memory.max", "2000\n")
+        files.write("sys/fs/cgroup/pods/memory.current", "900\n")
+        files.write("sys/fs/cgroup/pods/memory.stat", "anon 500\ninactive_file 300\nactive_file 100\n")
+
+        assert ControlGroup(files.root).memory_used_bytes() == 600
+
+    def test_without_statistics_all_of_it_counts(self, files: KernelFiles) -> None:
+        unified(files, "/pods")
+        files.write("sys/fs/cgroup/pods/memory.max", "2000\n")
+        files.write("sys/fs/cgroup/pods/memory.current", "900\n")
+
+        assert ControlGroup(files.root).memory_used_bytes() == 900
+
 
 class TestSeparate:
+    def test_what_counts_against_the_limit_includes_the_groups_below(self, files: KernelFiles) -> None:
+        separate(files, memory="/process", cpu="/")
+        files.write("sys/fs/cgroup/memory/process/memory.limit_in_bytes", "5000\n")
+        files.write("sys/fs/cgroup/memory/process/memory.usage_in_bytes", "3000\n")
+        files.write("sys/fs/cgroup/memory/process/memory.stat", "inactive_file 10\ntotal_inactive_file 700\n")
+
+        assert ControlGroup(files.root).memory_used_bytes() == 2300
+
     def test_limit_and_quota_are_those_of_their_controllers(self, files: KernelFiles) -> None:
         separate(files, memory="/process/5b5b", cpu="/quota")
         files.write("sys/fs/cgroup/memory/process/5b5b/memory.limit_in_bytes", "5000\n")
@@ -117,6 +142,7 @@ def test_without_control_groups_nothing_is_known(files: KernelFiles, mounted: bo
     group = ControlGroup(files.root)
 
     assert (group.memory_limit_bytes(), group.read_throttling()) == (None, Throttling())
+    assert group.memory_used_bytes() is None
 
 
 def test_this_machines_files_are_understood() -> None:

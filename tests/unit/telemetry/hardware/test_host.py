@@ -41,6 +41,13 @@ def test_the_hosts_memory(files: KernelFiles) -> None:
     files.write("proc/meminfo", "MemTotal:        8149000 kB\nMemFree:         1000 kB\n")
 
     assert Host(files.root).memory_bytes() == 8149000 * 1024
+    assert Host(files.root).memory_used_bytes() is None
+
+
+def test_memory_that_a_new_process_could_have_is_not_used(files: KernelFiles) -> None:
+    files.write("proc/meminfo", "MemTotal: 100 kB\nMemFree: 10 kB\nMemAvailable: 60 kB\n")
+
+    assert Host(files.root).memory_used_bytes() == 40 * 1024
 
 
 def test_without_proc_nothing_is_known(files: KernelFiles) -> None:

@@ -47,6 +47,14 @@ def test_the_memory_limit_is_the_least(whole: KernelFiles, group: str, limit: in
     assert Machine(root=whole.root).facts == MachineFacts(limit)
 
 
+def test_the_limit_is_used_by_all_that_it_holds_for(whole: KernelFiles) -> None:
+    whole.write("proc/meminfo", "MemTotal: 4 kB\nMemAvailable: 1 kB\n")
+    whole.write("sys/fs/cgroup/memory.current", "500\n")
+    assert Machine(root=whole.root).read().memory_limit_used == 0.75
+    whole.write("sys/fs/cgroup/memory.max", "1000\n")
+    assert Machine(root=whole.root).read().memory_limit_used == 0.5
+
+
 def test_on_a_system_without_these_files_nothing_is_known(files: KernelFiles) -> None:
     machine = Machine(root=files.root, now=lambda: 0.0)
 

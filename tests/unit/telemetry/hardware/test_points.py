@@ -19,6 +19,7 @@ EARLIER = Reading(
     NetworkUse(500, 50),
     Throttling(20, 4),
     GpuState(0.5, 8, 100.0, 1000.0, 0x4),
+    0.75,
 )
 LATER = Reading(
     12.0,
@@ -27,6 +28,7 @@ LATER = Reading(
     NetworkUse(900, 60),
     Throttling(40, 9),
     GpuState(1.0, 10, 300.0, 2000.0, 0x40),
+    0.25,
 )
 
 
@@ -41,6 +43,7 @@ def test_counters_become_rates_and_shares_and_levels_stay() -> None:
         "net_in_bytes_per_s": 200.0,
         "net_out_bytes_per_s": 5.0,
         "memory_bytes": 300.0,
+        "memory_limit_used": 0.25,
         "gpu_utilisation": 1.0,
         "gpu_memory_bytes": 10.0,
         "gpu_power_w": 300.0,
@@ -52,6 +55,7 @@ def test_what_either_reading_does_not_know_is_left_out() -> None:
     assert between(EARLIER, Reading(12.0)) == {}
     assert set(between(Reading(10.0), LATER)) == {
         "memory_bytes",
+        "memory_limit_used",
         "gpu_utilisation",
         "gpu_memory_bytes",
         "gpu_power_w",
@@ -79,6 +83,7 @@ def test_neighbours_merge_to_the_later_counters_and_both_levels() -> None:
     assert merged.process == ProcessUse(8.0, 300, 1400, 2000)
     assert (merged.host, merged.network, merged.throttling) == (LATER.host, LATER.network, LATER.throttling)
     assert merged.gpu == GpuState(0.75, 9, 200.0, 1500.0, 0x44)
+    assert merged.memory_limit_used == 0.75
 
 
 @pytest.mark.parametrize("known", [EARLIER.gpu, GpuState()])

@@ -160,6 +160,7 @@ def test_every_column_fits_the_models_and_the_longest_series_is_small() -> None:
             NetworkUse(n * 1234567, n * 7654321),
             Throttling(n * 10, n),
             GpuState(n / 200, 2**36 + n, 345.678, 1983.3333, 0x4),
+            n / 777,
         )
         for n in range(MAX_POINTS)
     ]
