@@ -5,17 +5,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 PREFIX = "component absent: "
 REQUIRE_ALL = "AIOPT_REQUIRE_ALL"
+CACHE = Path(__file__).resolve().parents[1] / ".cache"
+"""Where components that are built or fetched are kept from one run of the tests to the next."""
 
 
 def all_required() -> bool:
@@ -48,6 +52,15 @@ def requires_program(name: str, how: str) -> str:
     if path is None:
         skip_absent(name, how)
     return str(path)
+
+
+@contextmanager
+def alone(component: str) -> Iterator[None]:
+    """Let one process at a time build *component*: the tests run in several."""
+    CACHE.mkdir(exist_ok=True)
+    with (CACHE / f"{component}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def requires_success(component: str, command: Sequence[str], how: str, *, cwd: Path | None = None) -> None:
