@@ -250,7 +250,10 @@ SICK: Mapping[str, Callable[[], RunReport]] = {
         },
     ),
     "inference.threads": lambda: run(
-        inference={"settings": {"model.threads": 64}, "evidence": {**_CALLS, "user_s": 8.0}}
+        inference={
+            "settings": {"model.threads": 64},
+            "evidence": {**_CALLS, "user_s": 14.0, "voluntary_switches": 10**6},
+        }
     ),
     "inference.device-batch": lambda: run(
         inference={

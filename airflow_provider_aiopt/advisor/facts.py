@@ -76,9 +76,14 @@ class StageFacts:
         return self._sum(lambda evidence: evidence.setup_s or 0.0)
 
     @property
-    def user_s(self) -> float:
-        """CPU time in user mode."""
-        return self._sum(lambda evidence: evidence.user_s)
+    def process_cpu_s(self) -> float:
+        """CPU time of its processes; in streaming that of all stages."""
+        return self._sum(lambda evidence: evidence.user_s + evidence.system_s)
+
+    @property
+    def switches(self) -> int:
+        """Context switches of its processes."""
+        return int(self._sum(lambda found: found.voluntary_switches + found.involuntary_switches))
 
     @property
     def read_s(self) -> float:
