@@ -56,10 +56,7 @@ def main() -> None:
     values: dict[str, Any] = {**surroundings(), "warning": warning}
     with tempfile.TemporaryDirectory() as folder:
         figures = BurstRun(Path(folder).resolve()).measure(options.existing, options.burst, options.patience)
-    rows = [
-        (name, f"{value:,.2f}" if isinstance(value, float) else f"{value:,}")
-        for name, value in figures.items()
-    ]
+    rows = [(name, f"{value:,.2f}".removesuffix(".00")) for name, value in figures.items()]
     whole = options.burst >= _BURST
     name = f"burst_{options.existing}" if options.existing else "burst"
     conclude(

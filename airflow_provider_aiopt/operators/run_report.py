@@ -32,6 +32,8 @@ def push_run_report(context: Mapping[str, Any], task: BaseOperator, own: Sequenc
     :param task: the last stage of a pipeline
     :param own: what it reports
     """
+    from airflow_provider_aiopt.advisor.diagnosis import diagnose
+    from airflow_provider_aiopt.advisor.texts import advice
     from airflow_provider_aiopt.telemetry.run_digest import run_digest
     from airflow_provider_aiopt.telemetry.summary import build_run_report
 
@@ -39,8 +41,8 @@ def push_run_report(context: Mapping[str, Any], task: BaseOperator, own: Sequenc
         reports = _own_and_siblings(context, own)
         if reports is None:
             return
-        reports = [*_before(context, task), *reports]
-        context["ti"].xcom_push(key=RUN_REPORT_KEY, value=run_digest(build_run_report(reports)))
+        report = build_run_report([*_before(context, task), *reports])
+        context["ti"].xcom_push(key=RUN_REPORT_KEY, value=run_digest(report, advice(diagnose(report))))
     except Exception:  # whatever Airflow's API answers
         log.warning("The run's report is not left as the XCom %s", RUN_REPORT_KEY, exc_info=True)
 

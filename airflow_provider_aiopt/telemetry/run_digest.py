@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from airflow_provider_aiopt.telemetry.advice import advise
 from airflow_provider_aiopt.telemetry.reports import RunReport, StageSummary
+from airflow_provider_aiopt.telemetry.timings import Advice
 
 MAX_BYTES = 4096
 """Most bytes of JSON that it takes: what an XCom may have."""
@@ -14,20 +15,21 @@ MAX_BYTES = 4096
 _TEXT = 200
 
 
-def run_digest(report: RunReport) -> dict[str, Any]:
+def run_digest(report: RunReport, advice: Sequence[Advice] = ()) -> dict[str, Any]:
     """Return what a reader wants to know of a run first, with the unit in each name.
 
     Where a run has very many stages, those with the smallest share are left out.
 
     :param report: the run
+    :param advice: what limits it and what to do about it
     """
     stages = list(report.stages)
-    while len(json.dumps(found := _digest(report, stages))) >= MAX_BYTES and len(stages) > 1:
+    while len(json.dumps(found := _digest(report, stages, advice))) >= MAX_BYTES and len(stages) > 1:
         stages.remove(min(stages, key=lambda stage: stage.share))
     return found
 
 
-def _digest(report: RunReport, stages: list[StageSummary]) -> dict[str, Any]:
+def _digest(report: RunReport, stages: list[StageSummary], advice: Sequence[Advice]) -> dict[str, Any]:
     return {
         "pipeline": report.pipeline[:_TEXT],
         "wall_s": _rounded(report.wall_s),
@@ -35,7 +37,7 @@ def _digest(report: RunReport, stages: list[StageSummary]) -> dict[str, Any]:
         "results": report.results,
         "quarantined": report.quarantined,
         "bottleneck": report.bottleneck.stage[:_TEXT] if report.bottleneck else None,
-        "advice": [f"{item.title}. {item.text}"[:_TEXT] for item in advise(report)][:2],
+        "advice": [f"{item.title}. {item.text}"[:_TEXT] for item in advice][:2],
         "stages": {stage.stage[:_TEXT]: _stage(stage) for stage in stages},
     }
 

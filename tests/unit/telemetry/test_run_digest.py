@@ -5,6 +5,7 @@ import json
 from airflow_provider_aiopt.telemetry.run_digest import MAX_BYTES, run_digest
 from airflow_provider_aiopt.telemetry.summary import build_run_report
 from airflow_provider_aiopt.telemetry.testing import make_stage_report
+from airflow_provider_aiopt.telemetry.timings import Advice
 
 
 def test_numbers_have_their_units_in_their_names() -> None:
@@ -23,9 +24,9 @@ def test_numbers_have_their_units_in_their_names() -> None:
             ),
         ]
     )
-    found = run_digest(report)
+    found = run_digest(report, [Advice(title="inference takes 75 %", text="Use a GPU.")])
     assert (found["pipeline"], found["wall_s"], found["bottleneck"]) == ("pipeline", 4.0, "inference")
-    assert found["advice"][0].startswith("inference takes 75")
+    assert found["advice"] == ["inference takes 75 %. Use a GPU."]
     assert found["stages"]["inference"] == {
         "duration_s": 3.0,
         "share": 0.75,
