@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from airflow_provider_aiopt.telemetry.reports import ADVICE, QUARANTINED_BY, StageReport
+from airflow_provider_aiopt.telemetry.reports import ADVICE, PROFILE, QUARANTINED_BY, StageReport
 
 XCOM_BYTES = 4096
 """Bytes that all reports of one task together may have."""
@@ -48,6 +48,7 @@ def _without_series(report: StageReport) -> StageReport:
 
 def _without_details(report: StageReport) -> StageReport:
     error = report.error and report.error[:ERROR_LENGTH]
-    details = {key: value for key, value in report.details.items() if key in {ADVICE, QUARANTINED_BY}}
+    kept = {ADVICE, PROFILE, QUARANTINED_BY}
+    details = {key: value for key, value in report.details.items() if key in kept}
     small = {"details": details, "batch_sizes": {}, "error": error, "evidence": None}
     return report.model_copy(update=small)
