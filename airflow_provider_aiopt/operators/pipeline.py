@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_aiopt.airflow.context import advise_on_run, push_reports
+from airflow_provider_aiopt.airflow.context import advise_on_stream, push_reports
 from airflow_provider_aiopt.airflow.taking import take_uploads
 from airflow_provider_aiopt.operators.base import SpecOperator, parse_refs
 
@@ -60,7 +60,7 @@ class PipelineOperator(SpecOperator):
             refs = None if self.shard is None else parse_refs(self.shard)
             run = self._run_context(context) if self.uploads is None else self._take(context, self.uploads)
             reports = run_streaming(run, refs)
-        push_reports(context, (*reports[:-1], advise_on_run(run.workspace, reports[-1])))
+        push_reports(context, advise_on_stream(reports))
         return {"results_uri": reports[-1].details["results_uri"], "results": reports[-1].items_out}
 
     def _take(self, context: Context, watch: Mapping[str, Any]) -> RunContext:
