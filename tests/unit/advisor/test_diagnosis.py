@@ -48,14 +48,6 @@ def test_a_report_without_evidence_is_judged_by_its_times() -> None:
     assert diagnosis.limit in {"preprocessing", "inference"}
 
 
-def test_shares_are_parts_of_the_run() -> None:
-    for make in (*SICK.values(), *WELL.values()):
-        shares = diagnose(make()).shares
-        assert all(0 <= part <= 1 for part in shares.values())
-        assert sum(shares.values()) <= 1.0001
-        assert list(shares.values()) == sorted(shares.values(), reverse=True)
-
-
 def test_a_diagnosis_survives_json() -> None:
     diagnosis = diagnose(SICK["storage.readers"]())
     assert Diagnosis.model_validate_json(diagnosis.model_dump_json()) == diagnosis
