@@ -101,6 +101,11 @@ class StageFacts:
         return self._sum(lambda evidence: evidence.write_s + evidence.commit_s)
 
     @property
+    def reading_tasks(self) -> int:
+        """How many of its tasks read from the source, at least 1."""
+        return max(1, sum(1 for report in self.reports if report.evidence and report.evidence.reads))
+
+    @property
     def write_s(self) -> float:
         """Time of writing batches."""
         return self._sum(lambda evidence: evidence.write_s)

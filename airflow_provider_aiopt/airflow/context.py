@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow_provider_aiopt.data.workspace import Workspace
     from airflow_provider_aiopt.runner.context import RunContext
     from airflow_provider_aiopt.spec.loading import SpecLike
-    from airflow_provider_aiopt.telemetry.reports import StageReport, TaskIdentity
+    from airflow_provider_aiopt.telemetry.reports import RunReport, StageReport, TaskIdentity
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +29,8 @@ HARDWARE_KEY = "stage_hardware"
 
 RUN_REPORT_KEY = "run_report"
 """XCom key under which a run's last stage leaves the account of the whole run."""
+
+_MOST_REPORTS = 200
 
 
 def task_identity(context: Mapping[str, Any]) -> TaskIdentity:
@@ -94,16 +96,37 @@ def advise_on_run(workspace: Workspace, report: StageReport) -> StageReport:
     :param workspace: the run's folder, with the reports of all stages
     :param report: the last stage's
     """
-    from airflow_provider_aiopt.advisor.diagnosis import diagnose
-    from airflow_provider_aiopt.advisor.texts import one_line
-    from airflow_provider_aiopt.telemetry.reports import ADVICE
-    from airflow_provider_aiopt.telemetry.run_report import load_run_report
+    from airflow_provider_aiopt.telemetry.run_report import REPORTS, load_run_report
 
     try:
-        line = one_line(diagnose(load_run_report(workspace.root)))
+        if len(workspace.root.child(REPORTS).names()) > _MOST_REPORTS:  # each is a read, perhaps of a bucket
+            return report
+        return _advised(load_run_report(workspace.root), report)
     except Exception:  # the work is done: it must not fail for want of advice
         log.warning("What limits the run is not known", exc_info=True)
         return report
+
+
+def advise_on_stream(reports: Sequence[StageReport]) -> list[StageReport]:
+    """Do the same for a task that streamed its share of a run, by what its own stages report.
+
+    :param reports: the stages' reports in order
+    """
+    from airflow_provider_aiopt.telemetry.summary import build_run_report
+
+    try:
+        return [*reports[:-1], _advised(build_run_report(reports), reports[-1])]
+    except Exception:  # the same
+        log.warning("What limits the run is not known", exc_info=True)
+        return list(reports)
+
+
+def _advised(run: RunReport, report: StageReport) -> StageReport:
+    from airflow_provider_aiopt.advisor.diagnosis import diagnose
+    from airflow_provider_aiopt.advisor.texts import one_line
+    from airflow_provider_aiopt.telemetry.reports import ADVICE
+
+    line = one_line(diagnose(run))
     log.info("%s", line)
     return report.model_copy(update={"details": {**report.details, ADVICE: line}})
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_aiopt.airflow.context import advise_on_run, push_reports
+from airflow_provider_aiopt.airflow.context import advise_on_stream, push_reports
 from airflow_provider_aiopt.airflow.taking import take_uploads
 from airflow_provider_aiopt.operators.base import ProfiledOperator, parse_refs
 from airflow_provider_aiopt.operators.run_report import push_run_report
@@ -63,9 +63,9 @@ class PipelineOperator(ProfiledOperator):
             refs = None if self.shard is None else parse_refs(self.shard)
             run = self._run_context(context) if self.uploads is None else self._take(context, self.uploads)
             reports = run_streaming(run, refs)
-        reports = (*reports[:-1], advise_on_run(run.workspace, reports[-1]))
-        push_reports(context, reports)
-        push_run_report(context, self, reports)
+        told = advise_on_stream(reports)
+        push_reports(context, told)
+        push_run_report(context, self, told)
         return {"results_uri": reports[-1].details["results_uri"], "results": reports[-1].items_out}
 
     def _take(self, context: Context, watch: Mapping[str, Any]) -> RunContext:

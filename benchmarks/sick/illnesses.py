@@ -71,7 +71,7 @@ ILLNESSES: tuple[Illness, ...] = (
         "preprocessing.cold-cache",
         "the cache lies on a disk that lives as long as the run",
         spec=lambda folder: {
-            **_images(inputs.large_photographs(80)),
+            **_images(inputs.large_photographs(160)),
             "cache": {"uri": str(folder / "scratch")},
         },
         warm=True,
@@ -129,8 +129,8 @@ ILLNESSES: tuple[Illness, ...] = (
         "six tasks that wait for storage, in a pool of one slot",
         dag_id="photographs",
         params={"shards": 6},
-        images=240,
-        wait_s=0.15,
+        images=60,
+        wait_s=0.6,
         pools={"records": 1},
         environment={
             "AIRFLOW__CORE__PARALLELISM": "6",

@@ -67,7 +67,7 @@ class Rule:
 
         :param facts: the run
         """
-        finding = self.look(facts)
+        finding = self.look(facts) if facts.elapsed_s > 0 else None
         if finding is None or not math.isfinite(finding.saved_s):  # a report may say what it likes
             return None
         predicted = gain(facts.elapsed_s, finding.saved_s)

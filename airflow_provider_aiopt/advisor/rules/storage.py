@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from airflow_provider_aiopt.advisor.facts import Facts, StageFacts
 from airflow_provider_aiopt.advisor.laws import in_progress, least_elapsed_s
 from airflow_provider_aiopt.advisor.models import Change
@@ -16,8 +18,8 @@ _LOCAL_BYTES_PER_S = 200e6
 
 
 def _reading_s(facts: Facts, stage: StageFacts) -> float:
-    """Return for how long ingestion was held up by its reads."""
-    waited = stage.elapsed_s if facts.streamed else stage.summary.wait_input_s
+    """Return for how long ingestion was held up by its reads, all its tasks together."""
+    waited = stage.summary.busy_s if facts.streamed else stage.summary.wait_input_s
     readers = facts.number("source.readers") or 1
     return min(waited, stage.read_s / readers)
 
@@ -32,19 +34,19 @@ def _readers(facts: Facts) -> Finding | None:
         return None
     reading = _reading_s(facts, stage)
     busy = in_progress(stage.read_s, reading)
-    more = min(_MOST_READERS, stage.reads)
+    more = min(_MOST_READERS, math.ceil(stage.reads / stage.reading_tasks))
     if not reading or busy < _OCCUPIED * readers or more <= readers:
         return None
-    latency = stage.read_s / stage.reads
-    after = max(stage.read_s / more, latency, least_elapsed_s(stage.cpu_s, facts.cores))
+    latency, at_once = stage.read_s / stage.reads, stage.concurrency
+    after = max(stage.read_s / more, stage.reading_tasks * latency, least_elapsed_s(stage.cpu_s, facts.cores))
     return Finding(
-        title=f"Reading the source took {share(reading / facts.elapsed_s)} of the run, and waited",
+        title=f"Reading the source took {share(reading / at_once / facts.elapsed_s)} of the run, and waited",
         evidence=(
             f"{stage.reads} reads of {duration(latency)}, {duration(stage.cpu_s / stage.reads)} of it CPU",
             f"{busy:.1f} reads under way at once, with {readers} readers",
         ),
         changes=(Change(scope="spec", key="source.readers", value=more, before=readers),),
-        saved_s=max(0.0, reading - after),
+        saved_s=max(0.0, reading - after) / at_once,
     )
 
 
@@ -52,7 +54,7 @@ def _closer(facts: Facts) -> Finding | None:
     stage, readers = facts.stage(STAGES[0]), facts.number("source.readers")
     if stage is None or readers is None or readers < _MOST_READERS or not _latency_bound(stage):
         return None
-    reading = _reading_s(facts, stage)
+    reading = _reading_s(facts, stage) / stage.concurrency
     after = stage.summary.bytes_in / _LOCAL_BYTES_PER_S
     return Finding(
         title=f"Reading the source took {share(reading / facts.elapsed_s)} of the run with {readers} readers",
@@ -87,7 +89,7 @@ RULES = (
         family="storage",
         finds="reads that wait for a distant or slow storage, too few of them at once",
         changes="`source.readers`",
-        formula="reading = max(time of all reads / readers, one read, CPU time / cores)",
+        formula="reading = max(time of all reads / readers, one read of each task, CPU time / cores)",
         assumptions="a read takes as long beside others: the storage is not at its limit",
         reason=f"{LITTLE}; {DENNING}",
         look=_readers,

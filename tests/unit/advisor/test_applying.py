@@ -54,11 +54,3 @@ def test_changes_of_airflow_become_environment_variables_and_pools() -> None:
     ]
     assert airflow_environment(changes) == {"AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.05"}
     assert pool_slots(changes) == {"gpus": 4}
-
-
-def test_a_change_as_text() -> None:
-    assert str(Change(scope="pool", key="gpus", value=4, before=1)) == "slots of pool gpus = 4 (now 1)"
-    assert str(Change(scope="spec", key="preprocess.processes", value=True, before=False)) == (
-        "preprocess.processes = true (now false)"
-    )
-    assert str(Change(scope="command", key="pip install x")) == "pip install x"

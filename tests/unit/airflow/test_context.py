@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from airflow_fakes import FakeTaskInstance, task_context
 
+from airflow_provider_aiopt.airflow import context
 from airflow_provider_aiopt.airflow.context import (
     HARDWARE_KEY,
     REPORT_KEY,
     REPORTS_KEY,
+    advise_on_run,
     open_workspace,
     push_report,
     push_reports,
@@ -17,10 +20,12 @@ from airflow_provider_aiopt.airflow.context import (
 )
 from airflow_provider_aiopt.airflow.filesystems import resolve_with_connection
 from airflow_provider_aiopt.airflow.metrics import AirflowMetrics
+from airflow_provider_aiopt.data.workspace import Workspace
 from airflow_provider_aiopt.exceptions import SpecError
 from airflow_provider_aiopt.telemetry.hardware.models import HardwareSeries, HardwareUse, Level
 from airflow_provider_aiopt.telemetry.hardware.points import LEVELS, RATES
-from airflow_provider_aiopt.telemetry.reports import STAGES, StageReport
+from airflow_provider_aiopt.telemetry.reports import ADVICE, STAGES, StageReport
+from airflow_provider_aiopt.telemetry.run_report import write_stage_report
 from airflow_provider_aiopt.telemetry.testing import make_stage_report, make_task
 
 
@@ -169,3 +174,34 @@ class TestReportXcom:
         push_report(task_context(instance), make_stage_report(hardware=hardware))
         assert instance.xcoms.keys() == {REPORT_KEY}
         assert "is not kept" in caplog.text
+
+
+class TestAdviceAtTheEnd:
+    def workspace(self, tmp_path: Path, reports: int) -> Workspace:
+        workspace = Workspace.open(str(tmp_path))
+        for number in range(reports):
+            write_stage_report(workspace.root, make_stage_report("inference", shard=f"{number:05d}"))
+        return workspace
+
+    def test_it_is_in_the_log_and_in_the_report(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with caplog.at_level("INFO"):
+            report = advise_on_run(self.workspace(tmp_path, 2), make_stage_report("postprocess"))
+        assert (
+            report.details[ADVICE] == "Limited by inference (100.0 % of the run); nothing to change is known"
+        )
+        assert report.details[ADVICE] in caplog.messages
+
+    def test_reports_that_cannot_be_read_cost_a_warning(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        report = make_stage_report("postprocess")
+        assert advise_on_run(self.workspace(tmp_path, 0), report) == report
+        assert "What limits the run is not known" in caplog.text
+        assert "There are no stage reports" in caplog.text
+
+    def test_very_many_are_not_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(context, "_MOST_REPORTS", 2)
+        report = make_stage_report("postprocess")
+        assert advise_on_run(self.workspace(tmp_path, 3), report) == report

@@ -16,7 +16,7 @@ from airflow_provider_aiopt import (
     PostprocessOperator,
     PreprocessOperator,
 )
-from airflow_provider_aiopt.airflow.context import REPORT_KEY
+from airflow_provider_aiopt.airflow.context import ADVICE, REPORT_KEY
 from airflow_provider_aiopt.data.folder import Folder
 from airflow_provider_aiopt.data.manifest import ShardRef
 from airflow_provider_aiopt.exceptions import ShardError, SourceError
@@ -115,7 +115,10 @@ class TestRun:
 
         answer, ti = execute(make(PostprocessOperator, spec=spec, shard=inferred))
         assert answer == {"results_uri": str(tmp_path / "work" / "dag" / "run" / "results"), "results": 4}
-        assert StageReport.model_validate(ti.xcoms[REPORT_KEY]).stage == "postprocess"
+        last = StageReport.model_validate(ti.xcoms[REPORT_KEY])
+        assert last.stage == "postprocess"
+        assert str(last.details[ADVICE]).startswith("Limited by ")
+        assert ADVICE not in StageReport.model_validate(ingest.xcoms[REPORT_KEY]).details
         assert ingest.xcoms.keys() == {REPORT_KEY}
 
     def test_a_report_names_its_task(self, spec: Any) -> None:

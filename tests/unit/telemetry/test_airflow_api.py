@@ -63,6 +63,7 @@ def test_times_of_a_mapped_task(server: Server) -> None:
     assert times.scheduled_at is not None
     assert (times.queued_at - times.scheduled_at).total_seconds() == 1.5
     assert times.ended_at is None
+    assert times.pool == "default_pool"
 
 
 def test_ids_are_percent_encoded_and_the_prefix_is_kept(server: Server) -> None:
@@ -267,3 +268,27 @@ def test_a_refusal_that_no_new_token_mends_is_raised(server: Server, login: dict
         AirflowApi("http://airflow", token="old", **login).task_times("dag", "run")
 
     assert len(server.asked) == (3 if login else 1)
+
+
+class TestQueuedRuns:
+    @pytest.mark.parametrize(
+        ("queued", "started", "seconds"),
+        [
+            ("2026-11-24T12:00:00Z", "2026-11-24T12:01:30.500000Z", 90.5),
+            ("2026-11-24T12:00:01Z", "2026-11-24T12:00:00Z", 0.0),  # two hosts' clocks may disagree
+            ("2026-11-24T12:00:00Z", None, None),
+            (None, "2026-11-24T12:00:00Z", None),
+        ],
+    )
+    def test_a_run_waited_from_its_creation_to_its_start(
+        self, server: Server, queued: str | None, started: str | None, seconds: float | None
+    ) -> None:
+        server.answers = [{"queued_at": queued, "start_date": started}]
+        assert AirflowApi("http://airflow").queued_s("dag", "run") == seconds
+        assert server.asked[0][1] == "http://airflow/api/v2/dags/dag/dagRuns/run"
+
+    @pytest.mark.parametrize("queued", ["yesterday", 7])
+    def test_an_answer_of_another_form_is_an_error(self, server: Server, queued: object) -> None:
+        server.answers = [{"queued_at": queued, "start_date": "2026-11-24T12:00:00Z"}]
+        with pytest.raises(AirflowApiError, match="unknown form"):
+            AirflowApi("http://airflow").queued_s("dag", "run")
