@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -26,18 +26,6 @@ class ProfileRequest:
     stage: str | None = None
     functions: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What a profiler says beside the files that it wrote.
-
-    :param overhead: what it has cost; None where that cannot be told
-    :param facts: further facts for the report, small
-    """
-
-    overhead: Overhead | None = None
-    facts: dict[str, JsonValue] = field(default_factory=dict)
 
 
 class StageProfiler:
@@ -78,9 +66,16 @@ class StageProfiler:
     def subjects(self, stage: str, *subjects: object) -> None:
         """Take note of what *stage* works with."""
 
-    def write(self, folder: Path) -> Findings:
-        """Write the artefacts into *folder*, which is empty, and return what was found."""
+    def write(self, folder: Path) -> dict[str, JsonValue]:
+        """Write the artefacts into *folder*, which is empty.
+
+        :returns: further facts for the report, few
+        """
         raise NotImplementedError
+
+    def overhead(self) -> Overhead | None:
+        """Return what it has cost, None where that cannot be told; called after :meth:`write`."""
+        return None
 
     def abandon(self) -> None:
         """Let go of everything, whatever state it is in."""

@@ -9,10 +9,8 @@ from typing import Self
 
 # Works whenever it reads a line, and answers with what the work has measured.
 _PROGRAM = """
-import os, sys, threading, time
-work, others = {work!r}, {others}
-for _ in range(others):
-    threading.Thread(target=threading.Event().wait, daemon=True).start()
+import os, sys, time
+work = {work!r}
 names = dict(os=os, clock=time.perf_counter)
 print("ready", flush=True)
 for _ in sys.stdin:
@@ -27,11 +25,10 @@ class CalibrationProcess:
 
     :param work: the work, a Python program that finds :mod:`os` and ``clock`` and adds what it measures to
         ``seconds``
-    :param threads: threads that the process has beside, which wait
     """
 
-    def __init__(self, work: str, *, threads: int = 0) -> None:
-        program = _PROGRAM.format(work=work, others=threads)
+    def __init__(self, work: str) -> None:
+        program = _PROGRAM.format(work=work)
         self._process = subprocess.Popen(  # noqa: S603 - this Python and a program of our own
             [sys.executable, "-I", "-S", "-c", program],
             stdin=subprocess.PIPE,

@@ -13,10 +13,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol, cast
 
-from airflow_provider_aiopt.profiling.base import Findings, ProfileRequest, StageProfiler
+from pydantic import JsonValue
+
+from airflow_provider_aiopt.profiling.base import ProfileRequest, StageProfiler
 from airflow_provider_aiopt.profiling.call_tree import tree_of_statistics
 from airflow_provider_aiopt.profiling.flamegraph import flame_graph
-from airflow_provider_aiopt.profiling.overhead import Cost, counted
+from airflow_provider_aiopt.profiling.overhead import Cost, Overhead, counted
 from airflow_provider_aiopt.profiling.python_profile import PythonProfile
 from airflow_provider_aiopt.telemetry.hardware.sampler import THREAD as SAMPLER
 from airflow_provider_aiopt.telemetry.units import count, duration
@@ -69,6 +71,7 @@ class CProfiler(StageProfiler):
         self._own: ThreadProfile | None = None
         self._before: Any = None
         self._cpu_s = 0.0
+        self._calls = 0
 
     def begin(self) -> None:
         """Profile this thread and all that begin from now on."""
@@ -86,7 +89,7 @@ class CProfiler(StageProfiler):
         threading.setprofile(self._before)
         self._cpu_s = time.process_time() - self._cpu_s
 
-    def write(self, folder: Path) -> Findings:
+    def write(self, folder: Path) -> dict[str, JsonValue]:
         """Write ``profile.prof``, a table and a flame graph."""
         text = io.StringIO()
         found: Any = pstats.Stats(stream=text)
@@ -98,13 +101,15 @@ class CProfiler(StageProfiler):
         found.sort_stats("cumulative").print_stats(ROWS)
         (folder / "profile.txt").write_text(text.getvalue().lstrip(), encoding="utf-8")
         tree = tree_of_statistics(found.stats)
-        calls = count(found.total_calls)
-        title = f"{len(self._profiles)} threads, {calls} calls: wall-clock time by cProfile"
+        self._calls = found.total_calls
+        title = f"{len(self._profiles)} threads, {count(self._calls)} calls: wall-clock time by cProfile"
         (folder / "flamegraph.svg").write_text(flame_graph(tree, title, duration), encoding="utf-8")
-        facts = {"threads": len(self._profiles), "calls": found.total_calls}
+        return {"threads": len(self._profiles), "calls": self._calls}
+
+    def overhead(self) -> Overhead:
+        """Return the number of calls times what one costs here."""
         method = "calls times the cost of one here, over the CPU time; with one to 2,000 known functions"
-        overhead = counted(found.total_calls, call_cost(), self._cpu_s, method=method)
-        return Findings(overhead, facts)
+        return counted(self._calls, call_cost(), self._cpu_s, method=method)
 
     def _add(self) -> ThreadProfile:
         profile = thread_profile()

@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
+
 from airflow_provider_aiopt.exceptions import MissingExtraError, ProfilingError
-from airflow_provider_aiopt.profiling.base import Findings, ProfileRequest, StageProfiler
-from airflow_provider_aiopt.profiling.overhead import Alternation
+from airflow_provider_aiopt.profiling.base import ProfileRequest, StageProfiler
+from airflow_provider_aiopt.profiling.overhead import Alternation, Overhead
 from airflow_provider_aiopt.profiling.targets import Target, functions_of, named_functions
 
 
@@ -67,7 +69,7 @@ class LineStageProfiler(StageProfiler):
             for target in functions_of(subject):
                 self._watch(target)
 
-    def write(self, folder: Path) -> Findings:
+    def write(self, folder: Path) -> dict[str, JsonValue]:
         """Write ``profile.lprof`` and the lines as text.
 
         :raises ProfilingError: if none of the functions was called
@@ -84,7 +86,11 @@ class LineStageProfiler(StageProfiler):
         text = io.StringIO()
         self._profiler.print_stats(stream=text, stripzeros=True, sort=True, summarize=True)
         (folder / "profile.txt").write_text(text.getvalue().lstrip(), encoding="utf-8")
-        return Findings(self._alternation.overhead("CPU time of its thread"), {"functions": len(called)})
+        return {"functions": len(called)}
+
+    def overhead(self) -> Overhead | None:
+        """Return what the calls of the functions took longer; None where there were few."""
+        return self._alternation.overhead("CPU time of its thread")
 
     def _watch(self, target: Target) -> None:
         with self._lock:

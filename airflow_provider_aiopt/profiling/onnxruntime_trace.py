@@ -12,9 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import JsonValue
+
 from airflow_provider_aiopt.exceptions import ModelRunError, ProfilingError
-from airflow_provider_aiopt.profiling.base import Findings, ProfileRequest, StageProfiler
-from airflow_provider_aiopt.profiling.overhead import Alternation
+from airflow_provider_aiopt.profiling.base import ProfileRequest, StageProfiler
+from airflow_provider_aiopt.profiling.overhead import Alternation, Overhead
 from airflow_provider_aiopt.profiling.tables import text_table
 from airflow_provider_aiopt.profiling.watched_model import WatchedRuntime
 from airflow_provider_aiopt.runtimes.base import ModelRuntime
@@ -54,7 +56,7 @@ class OnnxRuntimeTracer(StageProfiler):
         self._runtime = _AlternatingRuntime(runtime, traced)
         return self._runtime
 
-    def write(self, folder: Path) -> Findings:
+    def write(self, folder: Path) -> dict[str, JsonValue]:
         """Write ``trace.json``, and the operators as a table and as JSON.
 
         :raises ProfilingError: if the model was not called twice
@@ -70,10 +72,11 @@ class OnnxRuntimeTracer(StageProfiler):
         rows = [asdict(operator) for operator in operators]
         (folder / "operators.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
         (folder / "operators.txt").write_text(_table(operators), encoding="utf-8")
-        overhead = self._runtime.alternation.overhead("time of a call")
-        return Findings(
-            overhead, {"calls": self._runtime.traced_calls, "second_load_s": round(self._load_s, 4)}
-        )
+        return {"calls": self._runtime.traced_calls, "second_load_s": round(self._load_s, 4)}
+
+    def overhead(self) -> Overhead | None:
+        """Return what the profiled calls took longer; None where there were few."""
+        return None if self._runtime is None else self._runtime.alternation.overhead("time of a call")
 
     def abandon(self) -> None:
         """Remove the temporary files."""

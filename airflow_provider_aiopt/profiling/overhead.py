@@ -63,16 +63,15 @@ class Cost:
         return cls(*statistics.quantiles(seconds, n=4, method="inclusive"))
 
 
-def counted(events: int, cost: Cost, spent_s: float, *, method: str, besides_s: float = 0.0) -> Overhead:
+def counted(events: int, cost: Cost, spent_s: float, *, method: str) -> Overhead:
     """Return the overhead of a profiler that acts at events which are counted.
 
     :param events: their number
     :param cost: what one costs
     :param spent_s: seconds that the work took with the profiler, the overhead included
     :param method: how the cost was measured
-    :param besides_s: seconds of overhead that were measured directly
     """
-    low, usual, high = (besides_s + events * each for each in (cost.low, cost.usual, cost.high))
+    low, usual, high = (events * each for each in (cost.low, cost.usual, cost.high))
     without = max(spent_s - usual, usual / 1000, 1e-9)
     return Overhead(method, usual, usual / without, low / without, high / without)
 

@@ -13,7 +13,7 @@ from typing import Self
 from pydantic import JsonValue
 
 from airflow_provider_aiopt.data.folder import Folder
-from airflow_provider_aiopt.profiling.base import Findings, StageProfiler
+from airflow_provider_aiopt.profiling.base import StageProfiler
 from airflow_provider_aiopt.runtimes.base import ModelRuntime
 
 log = logging.getLogger(__name__)
@@ -82,8 +82,19 @@ class Recording:
 
     def _keep(self) -> dict[str, JsonValue]:
         with tempfile.TemporaryDirectory(prefix="aiopt-profile-") as name:
-            findings = self._profiler.write(Path(name))
-            return _account(findings) | {"files": dict(_replace(self._folder, Path(name)))}
+            facts = self._profiler.write(Path(name))
+            return {**facts, "overhead": self._overhead(), "files": _replace(self._folder, Path(name))}
+
+    def _overhead(self) -> JsonValue:
+        """Return what the profiler has cost; the profile is kept also where that cannot be measured."""
+        try:
+            overhead = self._profiler.overhead()
+        except Exception as error:  # noqa: BLE001 - such as a process for measuring it that does not start
+            log.warning(
+                "What the %s profile of %s cost is not known: %s", self._profiler.kind, self._stage, error
+            )
+            return None
+        return None if overhead is None else overhead.as_json()
 
     def _attempt(self, action: Callable[[], object], *, even_failed: bool = False) -> None:
         if self._error is not None and not even_failed:
@@ -93,11 +104,6 @@ class Recording:
         except Exception as error:  # noqa: BLE001 - a profiler is no reason to lose a stage's work
             log.warning("The %s profile of %s failed: %s", self._profiler.kind, self._stage, error)
             self._error = self._error or f"{type(error).__name__}: {error}"[:_ERROR_LENGTH]
-
-
-def _account(findings: Findings) -> dict[str, JsonValue]:
-    overhead = None if findings.overhead is None else findings.overhead.as_json()
-    return {"overhead": overhead, **findings.facts}
 
 
 def _replace(folder: Folder, made: Path) -> dict[str, JsonValue]:

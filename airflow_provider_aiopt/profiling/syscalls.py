@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from airflow_provider_aiopt.exceptions import ProfilingError
-from airflow_provider_aiopt.profiling.base import Findings, ProfileRequest, StageProfiler
+from airflow_provider_aiopt.profiling.base import ProfileRequest, StageProfiler
 from airflow_provider_aiopt.profiling.calibration import CalibrationProcess
 from airflow_provider_aiopt.profiling.overhead import Cost, Overhead, counted
 from airflow_provider_aiopt.profiling.tables import text_table
@@ -48,6 +50,7 @@ class SystemCallCounter(StageProfiler):
         self._tracer: Tracer | None = None
         self._cost = Cost(0, 0, 0)
         self._cpu_s = 0.0
+        self._calls = 0
 
     def start(self) -> None:
         """Measure what a call costs, and attach.
@@ -72,7 +75,7 @@ class SystemCallCounter(StageProfiler):
         """Note the time; strace detaches when the stage's clock has stopped."""
         self._cpu_s = time.process_time() - self._cpu_s
 
-    def write(self, folder: Path) -> Findings:
+    def write(self, folder: Path) -> dict[str, JsonValue]:
         """Write the calls as a table and as JSON."""
         if self._tracer is None:
             raise ProfilingError("strace is not attached")
@@ -81,20 +84,19 @@ class SystemCallCounter(StageProfiler):
         rows = [asdict(call) for call in calls]
         (folder / "syscalls.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
         (folder / "syscalls.txt").write_text(_table(calls), encoding="utf-8")
-        number = sum(call.calls for call in calls)
-        return Findings(
-            self._overhead(number), {"calls": number, "errors": sum(call.errors for call in calls)}
-        )
+        self._calls = sum(call.calls for call in calls)
+        return {"calls": self._calls, "errors": sum(call.errors for call in calls)}
+
+    def overhead(self) -> Overhead:
+        """Return the number of calls times what strace stops one for."""
+        method = "calls times what strace stops one for, over the CPU time; quartiles of stops"
+        return counted(self._calls, self._cost, self._cpu_s + self._calls * self._cost.usual, method=method)
 
     def abandon(self) -> None:
         """Detach and remove the temporary files."""
         if self._tracer is not None:
             self._tracer.kill()
         self._folder.cleanup()
-
-    def _overhead(self, calls: int) -> Overhead:
-        method = "calls times what strace stops one for, over the CPU time; quartiles of stops"
-        return counted(calls, self._cost, self._cpu_s + calls * self._cost.usual, method=method)
 
 
 @dataclass(frozen=True, slots=True)

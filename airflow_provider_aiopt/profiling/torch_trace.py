@@ -10,9 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import JsonValue
+
 from airflow_provider_aiopt.exceptions import MissingExtraError, ProfilingError
-from airflow_provider_aiopt.profiling.base import Findings, ProfileRequest, StageProfiler
-from airflow_provider_aiopt.profiling.overhead import Alternation
+from airflow_provider_aiopt.profiling.base import ProfileRequest, StageProfiler
+from airflow_provider_aiopt.profiling.overhead import Alternation, Overhead
 from airflow_provider_aiopt.profiling.watched_model import WatchedRuntime
 from airflow_provider_aiopt.runtimes.base import ModelRuntime
 
@@ -57,7 +59,7 @@ class TorchTracer(StageProfiler):
         self._runtime = _TracedRuntime(runtime)
         return self._runtime
 
-    def write(self, folder: Path) -> Findings:
+    def write(self, folder: Path) -> dict[str, JsonValue]:
         """Write a trace of each round for Perfetto or TensorBoard, and a table of its operators.
 
         :raises ProfilingError: if the model was not called often enough
@@ -73,9 +75,11 @@ class TorchTracer(StageProfiler):
         for number, (trace, table) in enumerate(self._runtime.rounds, start=1):
             (folder / f"round-{number}.pt.trace.json.gz").write_bytes(trace)
             (folder / f"round-{number}.txt").write_text(table, encoding="utf-8")
-        return Findings(
-            self._runtime.alternation.overhead("time of a call"), {"rounds": len(self._runtime.rounds)}
-        )
+        return {"rounds": len(self._runtime.rounds)}
+
+    def overhead(self) -> Overhead | None:
+        """Return what the recorded calls took longer; None where there were few."""
+        return None if self._runtime is None else self._runtime.alternation.overhead("time of a call")
 
     def abandon(self) -> None:
         """End the thread."""

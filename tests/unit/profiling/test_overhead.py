@@ -79,10 +79,10 @@ def test_too_few_calls_say_nothing() -> None:
 
 
 def test_counted_events_cost_what_one_does() -> None:
-    found = counted(1000, Cost(0.001, 0.002, 0.003), 6.0, method="m", besides_s=1.0)
-    assert found.seconds == pytest.approx(1 + 2)
-    assert found.share == pytest.approx(3 / 3)
-    assert (found.low, found.high) == (pytest.approx(2 / 3), pytest.approx(4 / 3))
+    found = counted(1000, Cost(0.001, 0.002, 0.003), 6.0, method="m")
+    assert found.seconds == pytest.approx(2)
+    assert found.share == pytest.approx(2 / 4)
+    assert (found.low, found.high) == (pytest.approx(1 / 4), pytest.approx(3 / 4))
 
 
 def test_a_cost_is_the_median_of_what_was_measured_within_the_middle_half() -> None:

@@ -223,3 +223,17 @@ def test_off_imports_and_wraps_nothing(pipeline: Any, mode: str, tmp_path: Path)
     command = [sys.executable, "-c", _OFF, str(spec), str(tmp_path / "runs"), mode]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     assert ran.stderr.splitlines()[-1] == "0 [] ['OnnxRuntime']"
+
+
+def test_a_cost_that_cannot_be_measured_leaves_the_profile(
+    pipeline: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("no process to measure it with")
+
+    monkeypatch.setattr(CProfiler, "overhead", fail)
+    (account,) = accounts(run_pipeline(profiled(pipeline, "cprofile", "ingest"))).values()
+    assert account["overhead"] is None
+    assert set(account["files"]) == FILES["cprofile"]
+    assert "error" not in account
+    assert "no process to measure it with" in caplog.text
