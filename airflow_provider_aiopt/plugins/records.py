@@ -26,6 +26,11 @@ from airflow_provider_aiopt.telemetry.task_hardware import TaskHardware
 from airflow_provider_aiopt.telemetry.timings import RunFacts, TaskFacts
 
 _KEYS = (REPORT_KEY, REPORTS_KEY)
+
+_KEY = XComModel.key.concat("")
+"""An XCom's key, as no index has it: SQLite would take the index over keys alone, which leads to the reports
+of every run that there ever was, instead of the primary key, which begins with the run."""
+
 _CHUNK = 500  # parameters of one IN: every database takes so many
 
 _STAGES = {
@@ -111,7 +116,7 @@ class AirflowRecords:
                 XComModel.map_index,
                 XComModel.key,
                 XComModel.value,
-            ).where(XComModel.dag_run_id.in_(chunk), XComModel.key.in_(_KEYS))
+            ).where(XComModel.dag_run_id.in_(chunk), _KEY.in_(_KEYS))
             for row in self._session.execute(statement):
                 _add_reports(found.setdefault(row.dag_run_id, FoundReports()), row)
         return found
@@ -122,7 +127,7 @@ class AirflowRecords:
         for chunk in _chunks(keys):
             statement = (
                 select(XComModel.dag_run_id, func.count())
-                .where(XComModel.dag_run_id.in_(chunk), XComModel.key.in_(_KEYS))
+                .where(XComModel.dag_run_id.in_(chunk), _KEY.in_(_KEYS))
                 .group_by(XComModel.dag_run_id)
             )
             counts.update((key, count) for key, count in self._session.execute(statement))
@@ -131,7 +136,7 @@ class AirflowRecords:
     def hardware(self, key: int, task_id: str | None, map_index: int | None, *, limit: int) -> FoundHardware:
         """Return the hardware accounts of a run's tasks, at most *limit*."""
         statement = select(XComModel.task_id, XComModel.map_index, XComModel.value).where(
-            XComModel.dag_run_id == key, XComModel.key == HARDWARE_KEY
+            XComModel.dag_run_id == key, _KEY == HARDWARE_KEY
         )
         if task_id is not None:
             statement = statement.where(XComModel.task_id == task_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -131,6 +132,26 @@ class _Grid(NamedTuple):
                 yield step, part
 
 
+class _Total(NamedTuple):
+    """A column over several tasks, for each step.
+
+    :param amounts: its integral over time
+    :param seconds: the time of all tasks together in which it is known
+    """
+
+    amounts: list[float]
+    seconds: list[float]
+
+    def values(self, step_s: float | None) -> tuple[float | None, ...]:
+        """Return sums over the tasks where *step_s* is a step's length, else their means."""
+        if not any(self.seconds):
+            return ()
+        return tuple(
+            _rounded(amount / (step_s or known)) if known else None
+            for amount, known in zip(self.amounts, self.seconds, strict=True)
+        )
+
+
 def build_run_hardware(
     run: RunFacts, instances: Sequence[TaskFacts], found: Sequence[SampledTask], *, unread: int = 0
 ) -> RunHardware:
@@ -188,8 +209,7 @@ def _curves(tasks: Sequence[SampledTask], origin: datetime) -> Iterator[Hardware
     grid = _grid([task.use for task in tasks], origin)
     ends = tuple(round(grid.begin_s + step * grid.step_s, 3) for step in range(1, grid.steps + 1))
     for name, uses in groups.items():
-        columns = {column: _column(column, uses, grid, origin) for column in COLUMNS}
-        yield HardwareCurve(name=name, tasks=len(uses), t_s=ends, **columns)
+        yield HardwareCurve(name=name, tasks=len(uses), t_s=ends, **_columns(uses, grid, origin))
 
 
 def _grid(uses: Sequence[TaskHardware], origin: datetime) -> _Grid:
@@ -201,26 +221,24 @@ def _grid(uses: Sequence[TaskHardware], origin: datetime) -> _Grid:
     return _Grid(begin_s, length_s / steps, steps)
 
 
-def _column(
-    column: str, uses: Sequence[TaskHardware], grid: _Grid, origin: datetime
-) -> tuple[float | None, ...]:
-    """Return a column over all *uses*: amounts are integrals, so that nothing is lost between the steps."""
-    amounts, seconds = [0.0] * grid.steps, [0.0] * grid.steps
+def _columns(
+    uses: Sequence[TaskHardware], grid: _Grid, origin: datetime
+) -> dict[str, tuple[float | None, ...]]:
+    """Return each column over all *uses*, as integrals, so that nothing is lost between the steps."""
+    totals = {column: _Total([0.0] * grid.steps, [0.0] * grid.steps) for column in COLUMNS}
     for use in uses:
-        begin_s = shift = _since(origin, use)
-        for offset, value in zip(use.offsets_s, getattr(use, column), strict=False):
-            if value is not None:
-                for step, part in grid.parts(begin_s, shift + offset):
+        shift = _since(origin, use)
+        ends = pairwise((shift, *(shift + offset for offset in use.offsets_s)))
+        parts = [(place, *part) for place, (begin, end) in enumerate(ends) for part in grid.parts(begin, end)]
+        for column, (amounts, seconds) in totals.items():
+            values = getattr(use, column)
+            for place, step, part in parts if values else ():
+                if (value := values[place]) is not None:
                     amounts[step] += value * part
                     seconds[step] += part
-            begin_s = shift + offset
-    if not any(seconds):
-        return ()
-    weights = [grid.step_s] * grid.steps if column in _SUMS else seconds
-    return tuple(
-        _rounded(amount / weight) if sampled else None
-        for amount, weight, sampled in zip(amounts, weights, seconds, strict=True)
-    )
+    return {
+        column: total.values(grid.step_s if column in _SUMS else None) for column, total in totals.items()
+    }
 
 
 def _since(origin: datetime, use: TaskHardware) -> float:

@@ -98,10 +98,11 @@ function redraw() {
   hardware.render();
 }
 
-/** Tasks leave their samples when they end. */
+/** Tasks leave their samples when they end. They are asked for once the charts above have been painted: of a wide
+ *  run they are the largest answer. */
 function sampled() {
   const ended = JSON.stringify(run.tasks.map((task) => task.ended_at));
-  if (ended !== sampledFor) hardware.refresh();
+  if (ended !== sampledFor) requestAnimationFrame(() => setTimeout(() => hardware.refresh()));
   sampledFor = ended;
 }
 
