@@ -118,7 +118,7 @@ def _table(figures: Mapping[str, Any]) -> Table:
 
 def main() -> None:
     """Run the benchmark."""
-    arguments = parser(__doc__, images=2000).parse_args()
+    arguments = parser(__doc__, images=4000).parse_args()
     session = Session.begin("celery", arguments)
     console = Console(stderr=True)
     images = photographs(arguments.images)

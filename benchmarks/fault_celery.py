@@ -78,8 +78,9 @@ def main() -> int:
             left = arguments.faults - run.faults.total()
             total += run.play(min(left, arguments.each), arguments.patience)
             records += len(run.names)
-    killed = ", ".join(f"{name} {count}" for name, count in sorted(run.faults.items()))
-    console.print(f"killed: {killed}", highlight=False)
+    for what, counts in (("killed", run.faults), ("ended unasked", compose.supervisor.restarts)):
+        listed = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+        console.print(f"{what}: {listed or 'nothing'}", highlight=False, soft_wrap=True)
     print(f"lost={total.lost} duplicated={total.duplicated} faults={run.faults.total()} records={records}")
     return int(bool(total.lost or total.duplicated))
 
@@ -139,7 +140,7 @@ class FaultRun:
             what = f"{self._kill_tasks(worker)} processes of {worker}'s tasks" if victim == "task" else worker
         else:
             what = victim
-        self._console.print(f"fault {self.faults.total()}: {what}", highlight=False)
+        self._say(f"fault {self.faults.total()}: {what}")
         if victim != "task":
             self._stack.restart(what, down_s=down_s)
 
@@ -153,8 +154,11 @@ class FaultRun:
         state = self._wait_for_end(run_id, time.monotonic() + patience)
         found = outcome(self.names, records_of(workspace_of(self._stack, ALL, run_id)))
         tries = sum(task["try_number"] for task in self._stack.task_instances(ALL, run_id))
-        self._console.print(f"{run_id}: {state} after {tries} attempts, {found}", highlight=False)
+        self._say(f"{run_id}: {state} after {tries} attempts of {SHARDS + 1} tasks, {found}")
         return found
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, highlight=False, soft_wrap=True)
 
     def _wait_for_end(self, run_id: str, deadline: float) -> str:
         while True:
