@@ -113,7 +113,7 @@ class LocalCompose(LocalAirflow):
     ) -> None:
         self._programs = programs
         self._scrape_s = scrape_s
-        self._services = load(variables(filled(EXAMPLE.read_text(encoding="utf-8"))))
+        self._services = load(variables(_env_file(home).read_text(encoding="utf-8")))
         self._workers = {f"worker-{number}": worker for number, worker in enumerate(workers, start=1)}
         self.components = (*COMPONENTS, *self._workers)
         self._held = {name: reserve_port() for name in SERVICES}
@@ -255,6 +255,16 @@ class LocalCompose(LocalAirflow):
                 return bool(answer.status == http.client.OK)
         except OSError:
             return False
+
+
+def _env_file(home: Path) -> Path:
+    # Kept with the home: its database knows the secrets.
+    path = home / ".env"
+    if not path.exists():
+        home.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(filled(EXAMPLE.read_text(encoding="utf-8")), encoding="utf-8")
+    return path
 
 
 def _port(held: socket.socket) -> int:

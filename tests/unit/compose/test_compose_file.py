@@ -6,6 +6,8 @@ from pathlib import Path
 
 import compose_env
 import pytest
+from local_airflow import StartError
+from local_compose import Programs
 from local_compose.compose_file import ComposeFileError, Mount, interpolate, load
 from local_compose.places import Places
 
@@ -94,3 +96,8 @@ class TestSecrets:
         for name, value in compose_env.variables(made).items():
             if len(value) >= 40:
                 assert value not in said, name
+
+
+def test_a_program_that_is_not_installed() -> None:
+    with pytest.raises(StartError, match=r"no program '/no/exporter' for the service statsd-exporter"):
+        Programs(Path("/no/exporter")).of("statsd-exporter")
