@@ -114,6 +114,18 @@ image-runtime: $(TEST) ## Build aiopt-runtime, for pods, without Airflow (IMAGE_
 image-airflow: $(TEST) ## Build aiopt-airflow from the official image (IMAGE_ARGS="--base IMAGE": from another)
 	@$(BIN)/python scripts/build_images.py airflow $(IMAGE_ARGS)
 
+.PHONY: bench-celery
+bench-celery: $(TEST) ## Compare two Celery workers, a core each, with one, on the services of docker-compose.yaml
+	@$(BIN)/python -m benchmarks.celery $(BENCH_ARGS)
+
+.PHONY: fault-celery
+fault-celery: $(TEST) ## Kill workers, PostgreSQL, Redis and more while they classify; nothing may be lost or done twice
+	@$(BIN)/python -m benchmarks.fault_celery $(FAULT_ARGS)
+
+.PHONY: compose-env
+compose-env: ## Make .env with new secrets for docker-compose.yaml, unless there is one
+	@$(PYTHON) scripts/compose_env.py
+
 .PHONY: install
 install: $(TEST) ## Make .venv with everything but the model exporters
 

@@ -55,7 +55,11 @@ class LocalAirflow(AirflowClient):
     :param base_path: what the path of each address begins with, as behind a proxy, such as ``/team/airflow``
     :param start_timeout: how many seconds the start may take
     :param grace_s: how many seconds components may take to end before they are killed
+    :param most_restarts: how often each component may end unasked and is started again
     """
+
+    components: tuple[str, ...] = COMPONENTS
+    """What may be killed and restarted; a subclass may start more."""
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class LocalAirflow(AirflowClient):
         base_path: str = "",
         start_timeout: float = 90.0,
         grace_s: float = 5.0,
+        most_restarts: int = 0,
     ) -> None:
         self._home = Home(home, database)
         self._database = database
@@ -75,10 +80,11 @@ class LocalAirflow(AirflowClient):
         self._base_path = base_path
         self._start_timeout = start_timeout
         self._ports: dict[str, socket.socket] = {}
+        self._server: PostgreSQL | None = None
         self._env = self._home.environment(env or {})
-        self.supervisor = Supervisor(self._home.logs, self._env, grace_s=grace_s)
+        self.supervisor = Supervisor(self._home.logs, self._env, grace_s=grace_s, most_restarts=most_restarts)
         self.started_at = datetime.now(UTC)
-        super().__init__("", USERNAME, "", wait=self.supervisor.watch)
+        super().__init__("", USERNAME, "", wait=self.watch)
 
     @property
     def home(self) -> Path:
@@ -126,7 +132,7 @@ class LocalAirflow(AirflowClient):
 
     def kill(self, component: str) -> None:
         """End a component and its descendants by SIGKILL, as a machine that fails would."""
-        self.supervisor.kill(_known(component))
+        self.supervisor.kill(self._known(component))
 
     def restart(self, component: str) -> None:
         """Start a component again, having killed it where it still runs, and wait until it is healthy."""
@@ -156,7 +162,7 @@ class LocalAirflow(AirflowClient):
         deadline = time.monotonic() + self._start_timeout
         self._ports = {name: reserve_port() for name in _SERVERS}
         self._connect(self._url_of("api-server"), self._home.password)
-        server = self._postgresql() if self._database == "postgresql" else None
+        server = self._server = self._postgresql() if self._database == "postgresql" else None
         database_url = self._home.sqlite_url if server is None else server.url
         self._home.write_config(self._dags, self.url, self._url_of("execution-api"), database_url)
         self.started_at = datetime.now(UTC)
@@ -164,15 +170,19 @@ class LocalAirflow(AirflowClient):
         self.supervisor.open()
         if server is not None:
             server.start(self.supervisor, self._env, deadline)
+        self._launch_services(deadline)
         # The servers come first: they take longest, and build their routes while the database is made.
         for name in _SERVERS:
             self._launch(name)
         if fresh:
             self._migrate(deadline)
-        for name in COMPONENTS:
+        for name in self.components:
             if name not in _SERVERS:
                 self._launch(name)
-        self._wait_until_healthy(COMPONENTS, self.started_at, deadline)
+        self._wait_until_healthy(self.components, self.started_at, deadline)
+
+    def _launch_services(self, deadline: float) -> None:
+        """Start what the components need besides the database; here, nothing."""
 
     def _postgresql(self) -> PostgreSQL:
         port = self._ports[POSTGRESQL] = reserve_port()
@@ -214,7 +224,12 @@ class LocalAirflow(AirflowClient):
                     f"Airflow's {' and '.join(missing)} did not become healthy within "
                     f"{self._start_timeout:.0f} s.\n{tail(log)}"
                 )
-            self.supervisor.watch(0.1)
+            self.watch(0.1)
+
+    def _known(self, component: str) -> str:
+        if component not in self.components:
+            raise ValueError(f"There is no component {component!r}; there are {', '.join(self.components)}.")
+        return component
 
     def _unhealthy(self, names: Sequence[str], since: datetime) -> list[str]:
         try:
@@ -244,9 +259,3 @@ def _beats(health: Json, name: str, since: datetime) -> bool:
         and found.get(key) is not None
         and datetime.fromisoformat(found[key]) >= since
     )
-
-
-def _known(component: str) -> str:
-    if component not in COMPONENTS:
-        raise ValueError(f"There is no component {component!r}; there are {', '.join(COMPONENTS)}.")
-    return component

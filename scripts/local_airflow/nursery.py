@@ -7,16 +7,18 @@ pays it once and forks the components, which then run the very code of ``airflow
 It reads one JSON command a line from standard input and writes one JSON event a line to standard output::
 
     {"start": NAME, "argv": [...], "log": PATH,      {"event": "ready"}
-     "env": {...}, "load": MODULE, "after": PATH}    {"event": "started", "name": NAME, "pid": PID}
-    {"start": NAME, "argv": [...], "log": PATH,      {"event": "exited", "name": NAME, "status": STATUS}
-     "folder": PATH, "user": NAME or null}
+     "env": {...}, "load": MODULE, "after": PATH,    {"event": "started", "name": NAME, "pid": PID}
+     "cores": [...]}                                 {"event": "exited", "name": NAME, "status": STATUS}
+    {"start": NAME, "argv": [...], "log": PATH,
+     "folder": PATH, "user": NAME or null, "env": {...}}
     {"kill": NAME}
     end of file: stop everything and exit
 
 A component with a MODULE imports it and waits until the file PATH exists before it runs ``airflow *argv``:
-so a server prepares itself while the database is made.  With a FOLDER, *argv* is no ``airflow`` command but a
-program that the components need, a database server: it gets the folder opened in place of ``{folder}``, runs
-as the user, and is stopped after all components.  STATUS is an exit code, or a negated signal number.
+so a server prepares itself while the database is made.  One with cores runs on these alone.  With a FOLDER,
+*argv* is no ``airflow`` command but a program that the components need, a database server: it gets the folder
+opened in place of ``{folder}``, runs as the user, and is stopped after all components.  STATUS is an exit
+code, or a negated signal number.
 
 Everything is also stopped on SIGTERM and when the parent is gone, however it went.  As a *subreaper* the
 nursery inherits every process whose own parent died, so that none of its descendants outlives it.
@@ -240,6 +242,7 @@ def _execute(command: dict[str, Any]) -> NoReturn:
         os.setgroups([])
         os.setgid(user.pw_gid)
         os.setuid(user.pw_uid)
+    os.environ.update(command.get("env", {}))
     # Again: a change of the user clears it.
     _prctl(_PR_SET_PDEATHSIG, _PROGRAM_SIGNAL)
     argv = [part.replace("{folder}", f"/proc/self/fd/{folder}") for part in command["argv"]]
@@ -259,6 +262,8 @@ def _preload() -> None:
 def _follow(command: dict[str, Any]) -> None:
     gc.enable()
     os.environ.update(command.get("env", {}))
+    if "cores" in command:
+        os.sched_setaffinity(0, command["cores"])
     if "load" in command:
         # A thousand routes are built and stay: with the default thresholds a quarter of that time is spent
         # looking for garbage. The other components keep them, for tasks are forked from one and measured.

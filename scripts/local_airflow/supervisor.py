@@ -9,6 +9,7 @@ import select
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -25,9 +26,10 @@ class Supervisor:
     :param logs: folder for one log file per component
     :param env: the whole environment of the components
     :param grace_s: how long they may take to end after SIGTERM before they are killed
+    :param most_restarts: how often each may end unasked and is started again, as container runtimes do
     """
 
-    def __init__(self, logs: Path, env: Mapping[str, str], *, grace_s: float) -> None:
+    def __init__(self, logs: Path, env: Mapping[str, str], *, grace_s: float, most_restarts: int = 0) -> None:
         self._logs = logs
         self._env = dict(env)
         self._grace_s = grace_s
@@ -35,6 +37,9 @@ class Supervisor:
         self._unread = b""
         self._expected: set[str] = set()
         self._exits: dict[str, int] = {}
+        self._commands: dict[str, dict[str, Any]] = {}
+        self._most_restarts = most_restarts
+        self.restarts: Counter[str] = Counter()
         self.pids: dict[str, int] = {}
 
     def log_of(self, name: str) -> Path:
@@ -70,17 +75,32 @@ class Supervisor:
         """
         self._expected.discard(name)
         self._exits.pop(name, None)
-        self._send({"start": name, "argv": list(argv), "log": str(self.log_of(name)), **options})
+        self._commands[name] = {
+            "start": name,
+            "argv": list(argv),
+            "log": str(self.log_of(name)),
+            **options,
+        }
+        self._send(self._commands[name])
 
-    def start_program(self, name: str, argv: Sequence[str], *, folder: Path, user: str | None) -> None:
+    def start_program(
+        self,
+        name: str,
+        argv: Sequence[str],
+        *,
+        folder: Path,
+        user: str | None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         """Start a program that the components need; it is stopped after them, by SIGINT.
 
         :param name: what to call it; its log is named after it
         :param argv: its path and arguments; ``{folder}`` stands for the folder
         :param folder: a folder that is opened for it, so that *user* needs no way to it
         :param user: who is to run it, None for whoever runs this
+        :param env: variables beside those of all components
         """
-        self.start(name, argv, folder=str(folder), user=user)
+        self.start(name, argv, folder=str(folder), user=user, env=dict(env or {}))
 
     def kill(self, name: str, *, timeout: float = 10.0) -> None:
         """End a component and its descendants by SIGKILL, and wait until it is gone."""
@@ -107,7 +127,8 @@ class Supervisor:
     def watch(self, timeout: float) -> None:
         """Wait for *timeout* seconds, or until something happens to a component.
 
-        :raises ComponentExitedError: if one ended although nobody had asked it to
+        :raises ComponentExitedError: if one ended although nobody had asked it to, and has been started again
+            too often
         """
         for event in self._events(timeout):
             name = event.get("name", NURSERY)
@@ -116,9 +137,12 @@ class Supervisor:
             elif event["event"] == "exited":
                 self.pids.pop(name, None)
                 self._exits[name] = event["status"]
-        for name, status in self._exits.items():
-            if name not in self._expected:
-                raise ComponentExitedError(name, status, self.log_of(name))
+        for name in self._exits.keys() - self._expected:
+            if self.restarts[name] >= self._most_restarts:
+                raise ComponentExitedError(name, self._exits[name], self.log_of(name))
+            self.restarts[name] += 1
+            del self._exits[name]
+            self._send(self._commands[name])
 
     def close(self) -> None:
         """Stop all components and the nursery; returns when no process of them is left."""

@@ -63,16 +63,22 @@ class Server:
         self._process.wait()
 
 
+def statsd_exporter_program() -> Path:
+    """Build statsd_exporter with Go, unless it is built already, or skip."""
+    program = CACHE / "statsd_exporter"
+    # go.mod names modules that the Go of Debian 12, 1.19, can build; -C is not known to it.
+    command = ["go", "build", "-o", str(program), EXPORTER]
+    how = "needs Go and a module proxy that it reaches"
+    with alone("statsd_exporter"):
+        requires_success("statsd_exporter", command, how, cwd=EXPORTER_SOURCE)
+    return program
+
+
 class StatsdExporter(Server):
     """statsd_exporter with the mapping of the package, built by Go."""
 
     def __init__(self, folder: Path) -> None:
-        program = CACHE / "statsd_exporter"
-        # go.mod names modules that the Go of Debian 12, 1.19, can build; -C is not known to it.
-        command = ["go", "build", "-o", str(program), EXPORTER]
-        how = "needs Go and a module proxy that it reaches"
-        with alone("statsd_exporter"):
-            requires_success("statsd_exporter", command, how, cwd=EXPORTER_SOURCE)
+        program = statsd_exporter_program()
         port, self.udp_port = free_port(), free_port()
         options = {
             "web.listen-address": f"127.0.0.1:{port}",
