@@ -20,6 +20,9 @@ Show how long each stage of a run took, what share of the run that is, and which
 
 RUN is the path or URL of a run's workspace, or DAG_ID/RUN_ID within the work directory.
 
+With --against-history the stages are compared with the earlier runs of that folder: which have become slower
+or faster than is usual for them.
+
 Standard output carries the table, or with --json, or --csv without a file, only the data. With an
 Airflow URL the report includes how long Airflow had each task scheduled and queued.
 
@@ -56,9 +59,17 @@ def _load(arguments: argparse.Namespace) -> RunReport:
     folder = Folder.open(_workspace(arguments.run_workspace, arguments.work_dir), resolver=arguments.resolver)
     url = named_url(arguments)
     report = load_run_report(folder)
-    if not url:
+    if url:
+        report = load_run_report(folder, task_times=_task_times(report, url, arguments))
+    return _beside_earlier_runs(report, arguments)
+
+
+def _beside_earlier_runs(report: RunReport, arguments: argparse.Namespace) -> RunReport:
+    from airflow_provider_aiopt.telemetry.history import against_history
+
+    if arguments.against_history is None:
         return report
-    return load_run_report(folder, task_times=_task_times(report, url, arguments))
+    return against_history(report, Folder.open(arguments.against_history, resolver=arguments.resolver))
 
 
 def _workspace(run: str, work_dir: str | None) -> str:
@@ -122,6 +133,11 @@ COMMAND = Command(
             help="draw the stages to a .png or .svg file; may be repeated",
         ),
         argument("--json", action="store_true", help="print the whole report as JSON instead of the table"),
+        argument(
+            "--against-history",
+            metavar="FOLDER_OR_URL",
+            help="say which stages have changed beside the earlier runs whose workspaces lie there",
+        ),
         argument(
             "--work-dir",
             metavar="DIR",

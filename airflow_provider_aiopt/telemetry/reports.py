@@ -11,6 +11,9 @@ from airflow_provider_aiopt.telemetry.hardware.models import HardwareUse
 STAGES = ("ingest", "preprocess", "inference", "postprocess")
 """The stages of a pipeline in the order in which records pass them."""
 
+Change = Literal["slower", "faster"]
+"""How a stage differs from its earlier runs."""
+
 QUARANTINED_BY = "quarantined_by"
 """Key of :attr:`StageReport.details` that counts the quarantined records by their error's class.
 
@@ -168,6 +171,10 @@ class StageSummary(_Report):
     :param scheduled_s: longest time that a task waited between scheduled and queued; None without Airflow
     :param queued_s: longest time that a task waited between queued and started; None without Airflow
     :param bottleneck: whether it is the stage with the largest ``share``
+    :param usual_s: median of ``duration_s`` over earlier runs of the same size; None where these are too few,
+        or where nobody looked
+    :param change: whether ``duration_s`` is beyond what those runs show to be usual, see
+        :func:`~airflow_provider_aiopt.telemetry.trend.change_of`
     """
 
     stage: str
@@ -194,6 +201,8 @@ class StageSummary(_Report):
     scheduled_s: float | None = None
     queued_s: float | None = None
     bottleneck: bool = False
+    usual_s: float | None = None
+    change: Change | None = None
 
 
 class RunReport(_Report):
