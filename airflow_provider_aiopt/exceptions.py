@@ -19,6 +19,7 @@
     ├── UploadRecordError (ValueError)         an event, manifest or state file holds no upload
     ├── NotificationError (ValueError)         a queue's message tells of no upload: it becomes a dead letter
     ├── ReportError (ValueError)               a stage or run report is missing or unreadable
+    ├── ComparisonError (ValueError)           runs cannot be compared, or answer differently
     ├── AirflowApiError (RuntimeError)         Airflow's public API refused or did not answer
     ├── ConfigurationError (ValueError)        an ``[aiopt]`` option, a threshold or a profile's name is wrong
     ├── ModelError
@@ -159,6 +160,12 @@ class NotificationError(AioptError, ValueError):
 
 class ReportError(AioptError, ValueError):
     """A stage or run report is missing or unreadable."""
+
+
+class ComparisonError(AioptError, ValueError):
+    """Runs cannot be compared: too few, not whole, of different work, or without the metric."""
+
+    retryable = False
 
 
 class AirflowApiError(AioptError, RuntimeError):

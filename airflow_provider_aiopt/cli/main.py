@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from airflow_provider_aiopt import __version__
 from airflow_provider_aiopt.cli import (
+    compare,
     doctor,
     model,
     preprocess,
@@ -24,6 +25,7 @@ from airflow_provider_aiopt.cli.exit_codes import guarded
 COMMANDS: tuple[Command | CommandGroup, ...] = (
     run.COMMAND,
     report.COMMAND,
+    compare.COMMAND,
     spec.GROUP,
     preprocess.GROUP,
     model.GROUP,
@@ -36,7 +38,10 @@ COMMANDS: tuple[Command | CommandGroup, ...] = (
 """Every command; ``airflow aiopt`` offers the same."""
 
 DESCRIPTION = "Run AI pipelines and see where their time goes."
-EPILOG = "Exit codes: 0 success, 1 failure (the message says what to do), 2 wrong usage."
+EPILOG = (
+    "Exit codes: 0 success, 1 failure (the message says what to do), 2 wrong usage; "
+    "of compare also 4 worse, 5 inconclusive."
+)
 
 
 def make_parser() -> argparse.ArgumentParser:
