@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,8 +47,8 @@ _MODE = "mode="
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from airflow_provider_aiopt.compare.agreement import check_agreement, find_agreement
-    from airflow_provider_aiopt.compare.comparing import compare_runs, overall
+    from airflow_provider_aiopt.compare.agreement import check_agreement
+    from airflow_provider_aiopt.compare.comparing import overall
     from airflow_provider_aiopt.compare.models import Settings
 
     if arguments.json and arguments.csv == _STDOUT:
@@ -62,14 +62,7 @@ def _run(arguments: argparse.Namespace) -> int:
         power=arguments.power,
         seed=arguments.seed,
     )
-    runs, paired = _runs(arguments, settings)
-    baseline, *names = runs
-    agreements = {
-        name: found
-        for name in names
-        if (found := find_agreement(runs[baseline], runs[name], resolver=arguments.resolver)) is not None
-    }
-    comparison = compare_runs(runs, settings, paired=paired, agreements=agreements)
+    comparison = _comparison(arguments, settings)
     _show(comparison, arguments)
     check_agreement(comparison, arguments.min_agreement)  # after the figures, which say by how much it fails
     return {"worse": ExitCode.WORSE, "inconclusive": ExitCode.INCONCLUSIVE}.get(
@@ -77,35 +70,26 @@ def _run(arguments: argparse.Namespace) -> int:
     )
 
 
-def _runs(
-    arguments: argparse.Namespace, settings: Settings
-) -> tuple[Mapping[str, Sequence[RunReport]], bool]:
-    """Make the runs, or read them; and say whether they are paired by round."""
-    specs = [Path(item).suffix in _SPECS for item in arguments.pipelines]
+def _comparison(arguments: argparse.Namespace, settings: Settings) -> Comparison:
+    """Make the runs, or find them, and compare them."""
+    from airflow_provider_aiopt.compare.folders import compare_folders, compare_with_results
+
+    pipelines: list[str] = arguments.pipelines
+    specs = [Path(item).suffix in _SPECS for item in pipelines]
     if all(specs):
-        return _made_runs(arguments, settings), True
+        runs = _made_runs(arguments, settings)
+        return compare_with_results(runs, settings, paired=True, resolver=arguments.resolver)
     if any(specs) or arguments.set:
         raise ComparisonError(
-            f"{', '.join(arguments.pipelines)}: give specs ({', '.join(_SPECS)}) or folders of runs, not "
-            "both; --set is for a spec"
+            f"{', '.join(pipelines)}: give specs ({', '.join(_SPECS)}) or folders of runs, not both; "
+            "--set is for a spec"
         )
-    return _found_runs(arguments)
+    names = _distinct([item.rstrip("/") for item in pipelines])
+    folders = dict(zip(names, pipelines, strict=True))
+    return compare_folders(folders, settings, resolver=arguments.resolver, paired=arguments.paired)
 
 
-def _found_runs(arguments: argparse.Namespace) -> tuple[Mapping[str, Sequence[RunReport]], bool]:
-    from airflow_provider_aiopt.compare.loading import in_rounds, load_runs
-
-    names = _distinct([item.rstrip("/") for item in arguments.pipelines])
-    found = [load_runs(item, resolver=arguments.resolver) for item in arguments.pipelines]
-    paired = arguments.paired or in_rounds(found)
-
-    def ordered(group: Mapping[str, RunReport]) -> list[RunReport]:
-        return sorted(group.values(), key=lambda report: report.started_at)
-
-    return dict(zip(names, map(ordered, found), strict=True)), paired
-
-
-def _made_runs(arguments: argparse.Namespace, settings: Settings) -> Mapping[str, Sequence[RunReport]]:
+def _made_runs(arguments: argparse.Namespace, settings: Settings) -> dict[str, list[RunReport]]:
     from airflow_provider_aiopt.compare.running import Bench, run_interleaved
 
     variants = _variants(arguments)

@@ -176,6 +176,18 @@ def overall(comparison: Comparison) -> Verdict:
     return next(verdict for verdict in order if verdict in found)
 
 
+def decision(comparison: Comparison) -> Verdict:
+    """Return the verdict by which to go on: ``better`` if any variant is.
+
+    Else it is ``inconclusive`` if one is, ``equivalent`` if one is, and ``worse`` if all are.
+
+    :param comparison: what was found
+    """
+    found = {variant.verdict for variant in comparison.variants}
+    order: tuple[Verdict, ...] = ("better", "inconclusive", "equivalent", "worse")
+    return next(verdict for verdict in order if verdict in found)
+
+
 def winner(comparison: Comparison) -> str:
     """Return the name of the pipeline to go on with.
 

@@ -64,6 +64,14 @@ def usable_run(report: RunReport, uri: str) -> RunReport:
     return report
 
 
+def in_turns(folder: Folder) -> bool:
+    """Tell whether a folder has runs of a comparison.
+
+    :param folder: perhaps a variant's
+    """
+    return any(ROUND.fullmatch(name) for name in folder.folders())
+
+
 def in_rounds(groups: Sequence[dict[str, RunReport]]) -> bool:
     """Tell whether runs come from the rounds of one comparison, so that those of one name belong together.
 

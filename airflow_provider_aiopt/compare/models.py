@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -47,6 +48,21 @@ class Settings:
                 f"alpha is {self.alpha:g} and power {self.power:g}; alpha must lie above 0 and up to 0.5, "
                 "power from 0.5 to below 1"
             )
+
+
+def read_settings(values: Mapping[str, Any]) -> Settings:
+    """Read settings whose numbers may be text, as templates give them.
+
+    :param values: by name of the parameters of :class:`Settings`; what is left out has its default
+    :raises ComparisonError: naming what is wrong
+    """
+    known = {item.name: item.default for item in fields(Settings)}
+    if unknown := sorted(set(values) - set(known)):
+        raise ComparisonError(f"settings has {', '.join(unknown)}; it may have {', '.join(known)}")
+    try:
+        return Settings(**{name: type(known[name])(value) for name, value in values.items()})
+    except (TypeError, ValueError) as error:
+        raise ComparisonError(f"settings: {error}") from error
 
 
 class _Answer(BaseModel):

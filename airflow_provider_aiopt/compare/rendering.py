@@ -11,6 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from airflow_provider_aiopt.compare.comparing import decision, winner
 from airflow_provider_aiopt.compare.models import (
     MOST_ROUNDS,
     Comparison,
@@ -162,6 +163,30 @@ def json_text(comparison: Comparison) -> str:
     :param comparison: what was found
     """
     return comparison.model_dump_json(indent=2) + "\n"
+
+
+def summary(comparison: Comparison) -> dict[str, Any]:
+    """Return what an XCom carries of a comparison: the verdicts, and the figures that they rest on.
+
+    :param comparison: what was found
+    """
+    return {
+        "verdict": decision(comparison),
+        "winner": winner(comparison),
+        "metric": comparison.metric,
+        "variants": {
+            variant.name: {
+                "verdict": variant.verdict,
+                "ratio": variant.judged.ratio,
+                "low": variant.judged.low,
+                "high": variant.judged.high,
+                "rounds": variant.judged.rounds,
+                "rounds_needed": variant.rounds_needed,
+                "agreement": variant.agreement and variant.agreement.share,
+            }
+            for variant in comparison.variants
+        },
+    }
 
 
 def write_plot(comparison: Comparison, path: Path | str) -> None:

@@ -75,8 +75,7 @@ class Bench:
             _run_child(variant, folder.uri, self.allowed_callables)
         else:
             run_variant(variant, folder.uri, resolver=self.resolver, allowed_callables=self.allowed_callables)
-        for stage in STAGES:
-            forget(folder.child(stage))
+        clear_stages(folder)
         return usable_run(load_run_report(folder), folder.uri)
 
     def warm_up(self, variant: Variant) -> None:
@@ -178,6 +177,16 @@ def forget(folder: Folder) -> None:
     with storage_errors("remove", folder.uri, faults=Exception):
         if folder.filesystem.exists(folder.path):
             folder.filesystem.rm(folder.path, recursive=True)
+
+
+def clear_stages(folder: Folder) -> None:
+    """Remove the shards of a run, and keep its report, its results and its quarantine.
+
+    :param folder: the run's workspace
+    :raises StorageError: if they cannot be removed
+    """
+    for stage in STAGES:
+        forget(folder.child(stage))
 
 
 def _forget_results(folder: Folder, number: int) -> None:
