@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -56,7 +56,7 @@ def read_settings(values: Mapping[str, Any]) -> Settings:
     :param values: by name of the parameters of :class:`Settings`; what is left out has its default
     :raises ComparisonError: naming what is wrong
     """
-    known = {item.name: item.default for item in fields(Settings)}
+    known = asdict(Settings())
     if unknown := sorted(set(values) - set(known)):
         raise ComparisonError(f"settings has {', '.join(unknown)}; it may have {', '.join(known)}")
     try:
