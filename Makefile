@@ -93,6 +93,10 @@ bench-gpu: ## Compare streaming on an NVIDIA GPU with the bare session loop (ONN
 bench-advisor: $(BENCH) ## Plant illnesses in pipelines, and compare what the advisor promises with what its cure brings
 	@$(BIN)/python -m benchmarks.sick $(BENCH_ARGS)
 
+.PHONY: bench-compare
+bench-compare: $(TEST) ## Check the error rates and the power of aiopt compare by thousands of comparisons: about ten minutes
+	@$(BIN)/python -m benchmarks.compare $(BENCH_ARGS)
+
 .PHONY: bench-latency
 bench-latency: $(LATENCY) ## Measure upload to first task and to results beside Airflow's own ways: about an hour
 	@$(BIN)/python -m benchmarks.latency $(BENCH_ARGS)

@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow_provider_aiopt.decorators.timed_stage import timed_stage
     from airflow_provider_aiopt.notifications.slow_stage import SlowStageNotifier
+    from airflow_provider_aiopt.operators.compare import CompareOperator
+    from airflow_provider_aiopt.operators.decide import DecideOperator
     from airflow_provider_aiopt.operators.inference import InferenceOperator
     from airflow_provider_aiopt.operators.ingest import IngestOperator
     from airflow_provider_aiopt.operators.pipeline import PipelineOperator
     from airflow_provider_aiopt.operators.plan import PlanOperator
+    from airflow_provider_aiopt.operators.plan_rounds import PlanRoundsOperator
     from airflow_provider_aiopt.operators.postprocess import PostprocessOperator
     from airflow_provider_aiopt.operators.preprocess import PreprocessOperator
     from airflow_provider_aiopt.operators.take_uploads import TakeUploadsOperator
+    from airflow_provider_aiopt.operators.variant import VariantOperator
     from airflow_provider_aiopt.sensors.new_uploads import NewUploadSensor
     from airflow_provider_aiopt.spec import PipelineSpec, load_spec
     from airflow_provider_aiopt.triggers.messages import message_trigger
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CompareOperator",
+    "DecideOperator",
     "InferenceOperator",
     "IngestOperator",
     "NewUploadSensor",
@@ -33,10 +39,12 @@ __all__ = [
     "PipelineOperator",
     "PipelineSpec",
     "PlanOperator",
+    "PlanRoundsOperator",
     "PostprocessOperator",
     "PreprocessOperator",
     "SlowStageNotifier",
     "TakeUploadsOperator",
+    "VariantOperator",
     "__version__",
     "load_spec",
     "message_trigger",
@@ -44,6 +52,8 @@ __all__ = [
 ]
 
 _MODULES = {
+    "CompareOperator": "operators.compare",
+    "DecideOperator": "operators.decide",
     "InferenceOperator": "operators.inference",
     "IngestOperator": "operators.ingest",
     "NewUploadSensor": "sensors.new_uploads",
@@ -51,10 +61,12 @@ _MODULES = {
     "PipelineOperator": "operators.pipeline",
     "PipelineSpec": "spec",
     "PlanOperator": "operators.plan",
+    "PlanRoundsOperator": "operators.plan_rounds",
     "PostprocessOperator": "operators.postprocess",
     "PreprocessOperator": "operators.preprocess",
     "SlowStageNotifier": "notifications.slow_stage",
     "TakeUploadsOperator": "operators.take_uploads",
+    "VariantOperator": "operators.variant",
     "load_spec": "spec",
     "message_trigger": "triggers.messages",
     "timed_stage": "decorators.timed_stage",

@@ -20,6 +20,7 @@
     ├── NotificationError (ValueError)         a queue's message tells of no upload: it becomes a dead letter
     ├── ProfilingError (RuntimeError)          the profiler asked for cannot watch this stage, or not here
     ├── ReportError (ValueError)               a stage or run report is missing or unreadable
+    ├── ComparisonError (ValueError)           runs cannot be compared, or answer differently
     ├── AirflowApiError (RuntimeError)         Airflow's public API refused or did not answer
     ├── ConfigurationError (ValueError)        an ``[aiopt]`` option, a threshold or a profile's name is wrong
     ├── ModelError
@@ -166,6 +167,12 @@ class ProfilingError(AioptError, RuntimeError):
 
 class ReportError(AioptError, ValueError):
     """A stage or run report is missing or unreadable."""
+
+
+class ComparisonError(AioptError, ValueError):
+    """Runs cannot be compared: too few, not whole, of different work, or without the metric."""
+
+    retryable = False
 
 
 class AirflowApiError(AioptError, RuntimeError):

@@ -166,6 +166,10 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_provider_aiopt.operators.pipeline",
                     "airflow_provider_aiopt.operators.plan",
                     "airflow_provider_aiopt.operators.take_uploads",
+                    "airflow_provider_aiopt.operators.plan_rounds",
+                    "airflow_provider_aiopt.operators.variant",
+                    "airflow_provider_aiopt.operators.compare",
+                    "airflow_provider_aiopt.operators.decide",
                 ],
             }
         ],

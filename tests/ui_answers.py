@@ -217,7 +217,12 @@ def trend(runs: int = 20) -> Answer:
         for index, stages in enumerate(lengths)
     ]
     stages = {
-        name: {"p50": p50, "p95": p95, "latest": lengths[-1][name], "regressed": name == "inference"}
+        name: {
+            "p50": p50,
+            "p95": p95,
+            "latest": lengths[-1][name],
+            "change": "slower" if name == "inference" else None,
+        }
         for name, p50, p95 in (
             ("ingest", 2.4, 2.59),
             ("preprocess", 6.0, 6.48),

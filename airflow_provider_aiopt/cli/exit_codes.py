@@ -7,6 +7,8 @@ Code  Meaning
 1     it failed with an error of this package; the message on standard error says what to do
 2     the command line is wrong; standard error shows the usage
 3     ``aiopt stage`` failed with an error that another attempt would meet again
+4     ``aiopt compare``: a variant is worse than the baseline
+5     ``aiopt compare``: inconclusive
 130   interrupted from the keyboard (128 + SIGINT)
 141   the reader of standard output went away, as in ``aiopt report RUN --json | head`` (128 + SIGPIPE)
 143   told to end (128 + SIGTERM); like the keyboard's, it ends threads and removes temporary files
@@ -37,6 +39,8 @@ class ExitCode(IntEnum):
     FAILURE = 1
     USAGE = 2
     NO_RETRY = 3
+    WORSE = 4
+    INCONCLUSIVE = 5
     INTERRUPTED = 130
     BROKEN_PIPE = 141
     TERMINATED = 143

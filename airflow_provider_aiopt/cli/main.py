@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from airflow_provider_aiopt import __version__
 from airflow_provider_aiopt.cli import (
+    compare,
     doctor,
     model,
     preprocess,
@@ -26,6 +27,7 @@ COMMANDS: tuple[Command | CommandGroup, ...] = (
     run.COMMAND,
     stage.COMMAND,
     report.COMMAND,
+    compare.COMMAND,
     spec.GROUP,
     preprocess.GROUP,
     model.GROUP,
@@ -40,7 +42,7 @@ COMMANDS: tuple[Command | CommandGroup, ...] = (
 DESCRIPTION = "Run AI pipelines and see where their time goes."
 EPILOG = (
     "Exit codes: 0 success, 1 failure (the message says what to do), 2 wrong usage; of 'stage' also 3, a "
-    "failure that would come again."
+    "failure that would come again; of 'compare' also 4 worse, 5 inconclusive."
 )
 
 

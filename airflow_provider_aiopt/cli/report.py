@@ -23,6 +23,9 @@ RUN is the path or URL of a run's workspace, or DAG_ID/RUN_ID within the work di
 With --explain it says what limits the run, with the numbers that show it, and what to change, with the gain
 that this promises and what has to hold for it.
 
+With --against-history the stages are compared with the earlier runs of that folder: which have become slower
+or faster than is usual for them.
+
 Standard output carries the table, or with --json, or --csv without a file, only the data. With an
 Airflow URL the report includes how long Airflow had each task scheduled and queued.
 
@@ -59,15 +62,23 @@ def _load(arguments: argparse.Namespace) -> RunReport:
     folder = Folder.open(_workspace(arguments.run_workspace, arguments.work_dir), resolver=arguments.resolver)
     url = named_url(arguments)
     report = load_run_report(folder)
-    if not url:
+    if url:
+        api = airflow_api(arguments, url)
+        dag_id = _dag_id(report, url)
+        report = load_run_report(
+            folder,
+            task_times=api.task_times(dag_id, report.run_id),
+            queued_s=api.queued_s(dag_id, report.run_id),
+        )
+    return _beside_earlier_runs(report, arguments)
+
+
+def _beside_earlier_runs(report: RunReport, arguments: argparse.Namespace) -> RunReport:
+    from airflow_provider_aiopt.telemetry.history import against_history
+
+    if arguments.against_history is None:
         return report
-    api = airflow_api(arguments, url)
-    dag_id = _dag_id(report, url)
-    return load_run_report(
-        folder,
-        task_times=api.task_times(dag_id, report.run_id),
-        queued_s=api.queued_s(dag_id, report.run_id),
-    )
+    return against_history(report, Folder.open(arguments.against_history, resolver=arguments.resolver))
 
 
 def _workspace(run: str, work_dir: str | None) -> str:
@@ -159,6 +170,11 @@ COMMAND = Command(
             help="say what limits the run and what to change; with --json this instead of the report",
         ),
         argument("--json", action="store_true", help="print the whole report as JSON instead of the table"),
+        argument(
+            "--against-history",
+            metavar="FOLDER_OR_URL",
+            help="say which stages have changed beside the earlier runs whose workspaces lie there",
+        ),
         argument(
             "--work-dir",
             metavar="DIR",

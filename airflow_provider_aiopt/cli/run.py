@@ -9,18 +9,19 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_aiopt.cli.command import Command, argument
-from airflow_provider_aiopt.cli.exit_codes import ExitCode
+from airflow_provider_aiopt.cli.exit_codes import ExitCode, complain
 from airflow_provider_aiopt.cli.numbers import interval, whole
 from airflow_provider_aiopt.cli.options import ALLOW_CALLABLES, SET, SPEC, allowed_callables, read_spec
 from airflow_provider_aiopt.cli.progress import shown_progress
 from airflow_provider_aiopt.cli.terminal import stdout_console
-from airflow_provider_aiopt.exceptions import SpecError
+from airflow_provider_aiopt.exceptions import AioptError, SpecError
 from airflow_provider_aiopt.spec.profile import PROFILE_KINDS
 from airflow_provider_aiopt.telemetry.hardware.stage import DEFAULT_INTERVAL_S
 from airflow_provider_aiopt.telemetry.metrics import MetricsSink, NullMetrics
 from airflow_provider_aiopt.telemetry.reports import STAGES, RunReport
 
 if TYPE_CHECKING:
+    from airflow_provider_aiopt.data.workspace import Workspace
     from airflow_provider_aiopt.runner.context import RunContext
     from airflow_provider_aiopt.runner.profiling import Profiler
 
@@ -43,8 +44,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
     spec = read_spec(arguments.spec, arguments.set)
     run_id = arguments.run_id or datetime.now(UTC).strftime("run-%Y%m%dT%H%M%S.%fZ")
-    uri = f"{arguments.work_dir.rstrip('/')}/{spec.name}/{run_id}"
-    workspace = Workspace.open(uri, resolver=arguments.resolver)
+    base = f"{arguments.work_dir.rstrip('/')}/{spec.name}"
+    workspace = Workspace.open(f"{base}/{run_id}", resolver=arguments.resolver)
     with (
         _metrics(arguments.statsd) as metrics,
         shown_progress(sys.stderr, wanted=not arguments.json) as progress,
@@ -63,7 +64,7 @@ def _run(arguments: argparse.Namespace) -> int:
             run_streaming(context)
         else:
             run_pipeline(context)
-    report = load_run_report(workspace.root)
+    report = _beside_earlier_runs(load_run_report(workspace.root), workspace, base, arguments)
     if arguments.json:
         from airflow_provider_aiopt.telemetry.export import json_text
 
@@ -84,6 +85,22 @@ def _profiler(arguments: argparse.Namespace) -> Profiler | None:
         functions=arguments.profile_function,
         allowed_callables=allowed_callables(arguments.allow_callables),
     )
+
+
+def _beside_earlier_runs(
+    report: RunReport, workspace: Workspace, base: str, arguments: argparse.Namespace
+) -> RunReport:
+    """Mark the stages that have changed, where earlier runs are at hand: a remote folder takes seconds."""
+    from airflow_provider_aiopt.data.folder import Folder
+    from airflow_provider_aiopt.telemetry.history import against_history
+
+    if not workspace.root.is_local:
+        return report
+    try:
+        return against_history(report, Folder.open(base, resolver=arguments.resolver))
+    except AioptError as error:  # of somebody else's run: this one has succeeded
+        complain(f"this run is not compared with earlier ones: {error}")
+        return report
 
 
 def _metrics(address: str | None) -> AbstractContextManager[MetricsSink]:

@@ -35,12 +35,15 @@ CSV_COLUMNS: dict[str, Callable[[StageSummary], object]] = {
     "Cache_hits": lambda stage: stage.cache_hits,
     "Cache_misses": lambda stage: stage.cache_misses,
     "Cache_errors": lambda stage: stage.cache_errors,
+    "Usual_s": lambda stage: stage.usual_s,
+    "Change": lambda stage: stage.change,
 }
 """The columns in their order, which only ever grows at its end.
 
 Each is the field of that name of :class:`~airflow_provider_aiopt.telemetry.reports.StageSummary`: times in
 seconds and shares from 0 to 1 at full precision, sizes in bytes, ``Bottleneck`` as 1 or 0.  ``Scheduled_s``
-and ``Queued_s`` are empty where Airflow's own times are not known.
+and ``Queued_s`` are empty where Airflow's own times are not known, ``Usual_s`` where there are too few
+earlier runs, and ``Change`` where nothing has changed.
 """
 
 

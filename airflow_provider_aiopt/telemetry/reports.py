@@ -15,6 +15,9 @@ STAGES = ("ingest", "preprocess", "inference", "postprocess")
 ADVICE = "advice"
 """Key of the last stage's ``details`` under which its XCom says what limits the run."""
 
+Change = Literal["slower", "faster"]
+"""How a stage differs from its earlier runs."""
+
 QUARANTINED_BY = "quarantined_by"
 """Key of :attr:`StageReport.details` that counts the quarantined records by their error's class.
 
@@ -184,6 +187,10 @@ class StageSummary(_Report):
     :param scheduled_s: longest time that a task waited between scheduled and queued; None without Airflow
     :param queued_s: longest time that a task waited between queued and started; None without Airflow
     :param bottleneck: whether it is the stage with the largest ``share``
+    :param usual_s: median of ``duration_s`` over earlier runs of the same size; None where these are too few,
+        or where nobody looked
+    :param change: whether ``duration_s`` is beyond what those runs show to be usual, see
+        :func:`~airflow_provider_aiopt.telemetry.trend.change_of`
     """
 
     stage: str
@@ -210,6 +217,8 @@ class StageSummary(_Report):
     scheduled_s: float | None = None
     queued_s: float | None = None
     bottleneck: bool = False
+    usual_s: float | None = None
+    change: Change | None = None
 
 
 class RunReport(_Report):

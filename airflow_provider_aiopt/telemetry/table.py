@@ -70,6 +70,8 @@ def _caption(report: RunReport) -> Text:
         lines.append("The stages ran side by side: shares are of their busy times")
     if cache := _cache(report):
         lines.append(cache)
+    if history := _history(report):
+        lines.append(history)
     return Text("\n".join(lines))
 
 
@@ -82,6 +84,19 @@ def _cache(report: RunReport) -> str:
         return ""
     line = f"Cache: {units.count(hits)} of {units.count(asked)} records were known and not decoded"
     return f"{line}; it failed {units.count(errors)}x and was off from then on" if errors else line
+
+
+def _history(report: RunReport) -> str:
+    """Say which stages are beyond what is usual for them, where it is known what is."""
+    if all(stage.usual_s is None for stage in report.stages):
+        return ""
+    changed = [
+        f"{stage.stage} is {stage.change} than usual, {units.duration(stage.duration_s)} and not "
+        f"{units.duration(stage.usual_s)}"
+        for stage in report.stages
+        if stage.change and stage.usual_s is not None
+    ]
+    return f"Against earlier runs: {'; '.join(changed) or 'every stage took what is usual'}"
 
 
 def _queue(stage: StageSummary) -> str:

@@ -149,17 +149,17 @@ class TestHardware:
 
 class TestTrend:
     def test_runs_come_oldest_first_with_their_stages(self, records: FakeRecords) -> None:
-        for number in range(8):
-            records.add("dag", number, ingest=1, inference=3 if number == 7 else 1)
+        for number in range(10):
+            records.add("dag", number, ingest=1, inference=3 if number == 9 else 1)
 
-        trend = trend_of(records, "dag", 7, now=NOW)
+        trend = trend_of(records, "dag", 9, now=NOW)
 
         assert trend is not None
-        assert [run.run_id for run in trend.runs] == [f"run-{number}" for number in range(1, 8)]
+        assert [run.run_id for run in trend.runs] == [f"run-{number}" for number in range(1, 10)]
         assert trend.runs[-1].stages == {"ingest": 1, "inference": 3}
-        assert {name: stage.regressed for name, stage in trend.stages.items()} == {
-            "ingest": False,
-            "inference": True,
+        assert {name: stage.change for name, stage in trend.stages.items()} == {
+            "ingest": None,
+            "inference": "slower",
         }
 
     def test_a_running_run_is_among_them(self, records: FakeRecords) -> None:

@@ -38,8 +38,9 @@ const comparison = new Comparison();
 const runUrl = (run) => pageUrl("run.html", { dag_id: DAG_ID, run_id: run.run_id });
 
 function stageCell([name, stage]) {
-  if (!stage.regressed) return name;
-  return el("span", {}, name, " ", el("span", { class: "mark" }, "▲ regressed"));
+  if (!stage.change) return name;
+  const mark = stage.change === "slower" ? "▲ slower" : "▼ faster";
+  return el("span", {}, name, " ", stage.change === "slower" ? el("span", { class: "mark" }, mark) : mark);
 }
 
 function render() {
@@ -51,8 +52,10 @@ function render() {
   show(byId("trend-section"), some);
   show(byId("stages-section"), some);
   show(byId("runs-section"), trend.runs.length > 0);
-  const slower = stages.filter(([, stage]) => stage.regressed).map(([name]) => name);
-  byId("regressions").textContent = slower.length ? `Slower than usual in the last run: ${slower.join(", ")}.` : "No stage was slower than usual in the last run.";
+  const changed = (how) => stages.filter(([, stage]) => stage.change === how).map(([name]) => name);
+  const found = [["slower", "Slower"], ["faster", "Faster"]].filter(([how]) => changed(how).length);
+  const said = found.map(([how, word]) => `${word} than usual in the last run: ${changed(how).join(", ")}.`);
+  byId("regressions").textContent = said.join(" ") || "No stage was slower or faster than usual in the last run.";
   fillTable(byId("stages-table"), STAGES, stages);
   fillTable(byId("runs-table"), RUNS, [...trend.runs].reverse());
   comparison.update(trend.runs);

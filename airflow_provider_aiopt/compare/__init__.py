@@ -1,0 +1,1 @@
+"""Whether one pipeline is better than another: interleaved runs, intervals, a verdict."""
