@@ -17,11 +17,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow import settings
+from airflow.configuration import conf
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
-from sqlalchemy import insert, select
+from sqlalchemy import create_engine, insert, select
 
 from airflow_provider_aiopt.telemetry.reports import STAGES, StageReport, TaskIdentity
 from airflow_provider_aiopt.telemetry.task_hardware import MAX_POINTS, TaskHardware
@@ -52,7 +52,8 @@ def main() -> None:
 
 
 def _put(runs: dict[str, datetime], dag_id: str, shards: int = 0) -> None:
-    with settings.get_engine().begin() as connection:
+    engine = create_engine(conf.get_mandatory_value("database", "sql_alchemy_conn"))
+    with engine.begin() as connection:
         connection.execute(insert(_RUNS), [_run(dag_id, run_id, began) for run_id, began in runs.items()])
         stored = select(_RUNS.c.run_id, _RUNS.c.id).where(_RUNS.c.dag_id == dag_id, _RUNS.c.run_id.in_(runs))
         keys = {row.run_id: row.id for row in connection.execute(stored)}
