@@ -16,13 +16,13 @@ from airflow_provider_aiopt import (
     PostprocessOperator,
     PreprocessOperator,
 )
-from airflow_provider_aiopt.airflow.context import ADVICE, REPORT_KEY
+from airflow_provider_aiopt.airflow.context import REPORT_KEY
 from airflow_provider_aiopt.data.folder import Folder
 from airflow_provider_aiopt.data.manifest import ShardRef
 from airflow_provider_aiopt.exceptions import ShardError, SourceError
 from airflow_provider_aiopt.operators.base import ShardOperator, StageOperator, parse_refs
 from airflow_provider_aiopt.spec import load_spec
-from airflow_provider_aiopt.telemetry.reports import STAGES, StageReport
+from airflow_provider_aiopt.telemetry.reports import ADVICE, STAGES, StageReport
 from airflow_provider_aiopt.telemetry.run_report import load_stage_reports
 
 OPERATORS: list[type[StageOperator]] = [

@@ -13,6 +13,7 @@ from airflow_fakes import FakeTaskInstance, task_context
 from airflow_provider_aiopt import CompareOperator, DecideOperator, PlanRoundsOperator, VariantOperator
 from airflow_provider_aiopt.airflow.context import REPORTS_KEY
 from airflow_provider_aiopt.data.folder import Folder
+from airflow_provider_aiopt.telemetry.reports import StageReport
 from airflow_provider_aiopt.telemetry.run_report import write_stage_report
 from airflow_provider_aiopt.telemetry.testing import make_stage_report
 
@@ -90,11 +91,11 @@ class TestVariant:
         for _ in range(2):  # the second as a retry: it does all again
             answer, ti = execute(operator)
         assert answer == name
-        reports = ti.xcoms[REPORTS_KEY]
-        assert [report["resumed_items"] for report in reports] == [0] * 4
-        assert reports[-1]["items_out"] == 4
-        assert (reports[0]["details"].get("mode") == "streaming") is (mode == "streaming")
-        assert max(map(int, reports[2]["batch_sizes"])) == min(batch, 4)
+        reports = [StageReport.model_validate(report) for report in ti.xcoms[REPORTS_KEY]]
+        assert [report.resumed_items for report in reports] == [0] * 4
+        assert reports[-1].items_out == 4
+        assert (reports[0].details.get("mode") == "streaming") is (mode == "streaming")
+        assert max(reports[2].batch_sizes) == min(batch, 4)
         left = {path.name for path in (work / name).iterdir()}
         assert {"reports", "results"} <= left
         assert not left & {"ingest", "preprocess", "inference", "postprocess"}
