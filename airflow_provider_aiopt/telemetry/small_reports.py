@@ -25,9 +25,9 @@ def small_reports(reports: Sequence[StageReport]) -> list[dict[str, Any]]:
     compact = sum(map(_size, reports)) > XCOM_BYTES
     if compact and sum(map(_compact_size, reports)) > XCOM_BYTES:
         reports = [report.model_copy(update={"hardware": None}) for report in reports]
-    if compact and sum(map(_compact_size, reports)) > XCOM_BYTES:
-        each = XCOM_BYTES // len(reports)
-        reports = [_without_details(report) if _compact_size(report) > each else report for report in reports]
+    for number in sorted(range(len(reports)), key=lambda number: -_compact_size(reports[number])):
+        if compact and sum(map(_compact_size, reports)) > XCOM_BYTES:
+            reports[number] = _without_details(reports[number])
     return [report.model_dump(mode="json", exclude_defaults=compact) for report in reports]
 
 

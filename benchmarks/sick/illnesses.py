@@ -95,7 +95,7 @@ ILLNESSES: tuple[Illness, ...] = (
         "noisy neighbour",
         "neighbours.crowded",
         "another process burns a core",
-        spec=lambda _: _images(inputs.small_photographs(600)),
+        spec=lambda _: _images(inputs.small_photographs(1200)),
         mode="streaming",
         neighbours=1,
     ),

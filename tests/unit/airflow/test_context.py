@@ -130,6 +130,16 @@ class TestReportXcom:
         assert report.hardware is not None
         assert report.details == details
 
+    def test_of_several_reports_the_largest_lose_their_details_first(self) -> None:
+        instance = FakeTaskInstance()
+        lengths = dict(zip(STAGES, (900, 1000, 1100, 1800), strict=True))
+        push_reports(
+            task_context(instance),
+            [make_stage_report(stage, details={"note": "x" * lengths[stage]}) for stage in STAGES],
+        )
+        found = [StageReport.model_validate(report) for report in instance.xcoms[REPORTS_KEY]]
+        assert [bool(report.details) for report in found] == [True, True, True, False]
+
     def test_the_reports_of_several_stages_fit_together(self) -> None:
         instance = FakeTaskInstance()
         notes = {"note": "x" * 3500}
