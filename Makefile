@@ -82,7 +82,7 @@ bench-gpu: ## Compare streaming on an NVIDIA GPU with the bare session loop (ONN
 	@$(GPU_VENV)/bin/python -m benchmarks.gpu $(BENCH_ARGS)
 
 .PHONY: bench-compare
-bench-compare: $(TEST) ## Check the error rates and the power of aiopt compare by thousands of comparisons: about ten minutes
+bench-compare: $(TEST) ## Check the error rates and the power of aiopt compare by thousands of comparisons
 	@$(BIN)/python -m benchmarks.compare $(BENCH_ARGS)
 
 .PHONY: bench-latency
