@@ -94,7 +94,7 @@ bench-advisor: $(BENCH) ## Plant illnesses in pipelines, and compare what the ad
 	@$(BIN)/python -m benchmarks.sick $(BENCH_ARGS)
 
 .PHONY: bench-compare
-bench-compare: $(TEST) ## Check the error rates and the power of aiopt compare by thousands of comparisons: about ten minutes
+bench-compare: $(TEST) ## Check the error rates and the power of aiopt compare by thousands of comparisons
 	@$(BIN)/python -m benchmarks.compare $(BENCH_ARGS)
 
 .PHONY: bench-latency

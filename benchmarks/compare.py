@@ -231,9 +231,10 @@ def main() -> None:
         record(photographs(IMAGES), arguments.record, RUNS, work_dir=work_dir)
         shutil.rmtree(work_dir)
     console, found, watch = Console(stderr=True), [], []
-    with ProcessPoolExecutor(initializer=os.nice, initargs=(arguments.nice,)) as processes:
+    sets = range(len(data_sets()))
+    with ProcessPoolExecutor(len(sets), initializer=os.nice, initargs=(arguments.nice,)) as processes:
         work = partial(_work, count=arguments.trials, seed=arguments.seed)
-        for last, marks in processes.map(work, range(len(data_sets()))):
+        for last, marks in processes.map(work, sets):
             found.append(last)
             watch.append(marks)
             said = f"{last['data']}: false {last['false_verdicts']:.1%}, power {last['power']:.1%}"

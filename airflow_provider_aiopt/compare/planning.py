@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from statistics import NormalDist
 
@@ -138,7 +139,9 @@ def _rounds_to_exclude(distance: float, samples: Samples, found: Ratio, settings
 
 
 def _fewest(power: Callable[[int], float], settings: Settings, least: int) -> int | None:
-    return next((n for n in range(least, MOST_ROUNDS + 1) if power(n) >= settings.power), None)
+    candidates = range(least, MOST_ROUNDS + 1)  # the power grows with the rounds
+    place = bisect_left(candidates, settings.power, key=power)
+    return candidates[place] if place < len(candidates) else None
 
 
 def _critical(alpha: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,11 @@ from airflow_provider_aiopt.telemetry.plot import FORMATS, shorten
 _STYLES = {"better": "bold green", "worse": "bold red", "equivalent": "bold", "inconclusive": "bold yellow"}
 _COLOURS = {"better": "#2E7D4F", "worse": "#D1495B", "equivalent": "#4C78A8", "inconclusive": "#8C8C8C"}
 _NAME_LENGTH = 32
+_TICKS = (
+    *(0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99),
+    *(1, 1.01, 1.02, 1.05, 1.1, 1.2, 1.4, 2, 5, 10, 20, 50, 100),
+)
+_TICK_DISTANCE = 0.06  # of the axis's length
 
 CSV_COLUMNS = (
     "Variant",
@@ -232,8 +238,6 @@ def _cells(metric: MetricComparison) -> tuple[str, ...]:
 
 
 def _draw(axes: Any, comparison: Comparison, rows: list[tuple[VariantComparison, MetricComparison]]) -> None:
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
-
     margin = 1 + comparison.threshold
     axes.axvspan(1 / margin, margin, color="#EDEDED", label=f"within {comparison.threshold:.0%}")
     axes.axvline(1, color="#8C8C8C", linewidth=1)
@@ -250,9 +254,8 @@ def _draw(axes: Any, comparison: Comparison, rows: list[tuple[VariantComparison,
     room = (max(ends) / min(ends)) ** 0.05
     axes.set_xscale("log")
     axes.set_xlim(min(ends) / room, max(ends) * room)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, steps=[1, 2, 5, 10]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+    ticks = _ticks(min(ends) / room, max(ends) * room)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlabel(
@@ -262,4 +265,14 @@ def _draw(axes: Any, comparison: Comparison, rows: list[tuple[VariantComparison,
     axes.set_title(shorten(verdicts, 80), loc="left", weight="bold", parse_math=False)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.18), frameon=False, fontsize=8)
+    axes.figure.legend(loc="outside lower left", frameon=False, fontsize=8)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return round ratios between two, those nearest to 1 first, and none too close to another."""
+    apart = _TICK_DISTANCE * math.log(high / low)
+    found: list[float] = []
+    for tick in sorted(_TICKS, key=lambda ratio: abs(math.log(ratio))):
+        if low <= tick <= high and all(abs(math.log(tick / other)) >= apart for other in found):
+            found.append(tick)
+    return sorted(found)
