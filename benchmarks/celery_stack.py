@@ -32,8 +32,10 @@ NOTICES_SOON = {
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "5",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "8",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
-    # Also how long the token of a queued task is valid: a longer wait in the queue costs an attempt.
-    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "40",
+    # Waiting for a free worker counts, and what waits for too long several times is failed whatever its
+    # retries: on a busy machine that would be no lost message.
+    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
+    "AIRFLOW__SCHEDULER__NUM_STUCK_IN_QUEUED_RETRIES": "50",
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "5",
     # Shorter than some tasks: their messages come a second time while they run, and must do no harm.
     "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "5",

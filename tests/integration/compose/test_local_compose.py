@@ -51,7 +51,7 @@ def run(compose: LocalCompose) -> str:
     compose.wait_for_dag(DEMO)
     compose.unpause(DEMO)
     run_id = compose.trigger(DEMO, {"shards": 4, "batch_size": 2})
-    assert compose.wait_for_run(DEMO, run_id, timeout=180) == "success"
+    assert compose.wait_for_run(DEMO, run_id, timeout=300) == "success"
     return run_id
 
 
@@ -79,7 +79,7 @@ def test_its_metrics_arrive_in_prometheus(compose: LocalCompose, run: str) -> No
     def values(expression: str) -> dict[str, int]:
         return {item["metric"]["stage"]: int(item["value"][1]) for item in query(compose, expression)}
 
-    wait_until(lambda: values(counted) == expected, f"Prometheus counts {expected}")
+    wait_until(lambda: values(counted) == expected, f"Prometheus counts {expected}", timeout=60)
     assert values(durations) == {"ingest": 1, "preprocess": 4, "inference": 4, "postprocess": 1}
     assert query(compose, 'up{job="statsd-exporter"} == 1')
     # What Airflow itself sends goes the same way.
@@ -146,14 +146,14 @@ def test_nothing_is_lost_when_workers_and_servers_are_killed(
         tasks = compose.task_instances(ALL, run_id)
         return sum(task["state"] == "running" for task in tasks if task["map_index"] >= 0) == 2
 
-    wait_until(working, "both workers are at a shard", timeout=60)
+    wait_until(working, "both workers are at a shard", timeout=120)
     compose.watch_for(0.5)
     faults.strike("worker", 1.0)
     faults.strike("statsd-exporter", 1.0)
     faults.strike("redis", 1.0)
     faults.strike("task", 0.0)
     faults.strike("postgresql", 1.0)
-    assert faults.count(run_id, 180) == Outcome(lost=0, duplicated=0)
+    assert faults.count(run_id, 400) == Outcome(lost=0, duplicated=0)
 
     tasks = [task for task in compose.task_instances(ALL, run_id) if task["map_index"] >= 0]
     assert {task["state"] for task in tasks} == {"success"}
