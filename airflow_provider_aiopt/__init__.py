@@ -9,10 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airflow_provider_aiopt.airflow.pods import pod_override
     from airflow_provider_aiopt.decorators.timed_stage import timed_stage
+    from airflow_provider_aiopt.kubernetes.resources import PodResources
     from airflow_provider_aiopt.notifications.slow_stage import SlowStageNotifier
     from airflow_provider_aiopt.operators.inference import InferenceOperator
     from airflow_provider_aiopt.operators.ingest import IngestOperator
+    from airflow_provider_aiopt.operators.kubernetes_stage import KubernetesStageOperator
     from airflow_provider_aiopt.operators.pipeline import PipelineOperator
     from airflow_provider_aiopt.operators.plan import PlanOperator
     from airflow_provider_aiopt.operators.postprocess import PostprocessOperator
@@ -28,11 +31,13 @@ __version__ = "0.1.0"
 __all__ = [
     "InferenceOperator",
     "IngestOperator",
+    "KubernetesStageOperator",
     "NewUploadSensor",
     "NewUploadTrigger",
     "PipelineOperator",
     "PipelineSpec",
     "PlanOperator",
+    "PodResources",
     "PostprocessOperator",
     "PreprocessOperator",
     "SlowStageNotifier",
@@ -40,23 +45,27 @@ __all__ = [
     "__version__",
     "load_spec",
     "message_trigger",
+    "pod_override",
     "timed_stage",
 ]
 
 _MODULES = {
     "InferenceOperator": "operators.inference",
     "IngestOperator": "operators.ingest",
+    "KubernetesStageOperator": "operators.kubernetes_stage",
     "NewUploadSensor": "sensors.new_uploads",
     "NewUploadTrigger": "triggers.new_uploads",
     "PipelineOperator": "operators.pipeline",
     "PipelineSpec": "spec",
     "PlanOperator": "operators.plan",
+    "PodResources": "kubernetes.resources",
     "PostprocessOperator": "operators.postprocess",
     "PreprocessOperator": "operators.preprocess",
     "SlowStageNotifier": "notifications.slow_stage",
     "TakeUploadsOperator": "operators.take_uploads",
     "load_spec": "spec",
     "message_trigger": "triggers.messages",
+    "pod_override": "airflow.pods",
     "timed_stage": "decorators.timed_stage",
 }
 
