@@ -9,12 +9,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airflow_provider_aiopt.airflow.pods import pod_override
     from airflow_provider_aiopt.decorators.timed_stage import timed_stage
+    from airflow_provider_aiopt.kubernetes.resources import PodResources
     from airflow_provider_aiopt.notifications.slow_stage import SlowStageNotifier
     from airflow_provider_aiopt.operators.compare import CompareOperator
     from airflow_provider_aiopt.operators.decide import DecideOperator
     from airflow_provider_aiopt.operators.inference import InferenceOperator
     from airflow_provider_aiopt.operators.ingest import IngestOperator
+    from airflow_provider_aiopt.operators.kubernetes_stage import KubernetesStageOperator
     from airflow_provider_aiopt.operators.pipeline import PipelineOperator
     from airflow_provider_aiopt.operators.plan import PlanOperator
     from airflow_provider_aiopt.operators.plan_rounds import PlanRoundsOperator
@@ -34,12 +37,14 @@ __all__ = [
     "DecideOperator",
     "InferenceOperator",
     "IngestOperator",
+    "KubernetesStageOperator",
     "NewUploadSensor",
     "NewUploadTrigger",
     "PipelineOperator",
     "PipelineSpec",
     "PlanOperator",
     "PlanRoundsOperator",
+    "PodResources",
     "PostprocessOperator",
     "PreprocessOperator",
     "SlowStageNotifier",
@@ -48,6 +53,7 @@ __all__ = [
     "__version__",
     "load_spec",
     "message_trigger",
+    "pod_override",
     "timed_stage",
 ]
 
@@ -56,12 +62,14 @@ _MODULES = {
     "DecideOperator": "operators.decide",
     "InferenceOperator": "operators.inference",
     "IngestOperator": "operators.ingest",
+    "KubernetesStageOperator": "operators.kubernetes_stage",
     "NewUploadSensor": "sensors.new_uploads",
     "NewUploadTrigger": "triggers.new_uploads",
     "PipelineOperator": "operators.pipeline",
     "PipelineSpec": "spec",
     "PlanOperator": "operators.plan",
     "PlanRoundsOperator": "operators.plan_rounds",
+    "PodResources": "kubernetes.resources",
     "PostprocessOperator": "operators.postprocess",
     "PreprocessOperator": "operators.preprocess",
     "SlowStageNotifier": "notifications.slow_stage",
@@ -69,6 +77,7 @@ _MODULES = {
     "VariantOperator": "operators.variant",
     "load_spec": "spec",
     "message_trigger": "triggers.messages",
+    "pod_override": "airflow.pods",
     "timed_stage": "decorators.timed_stage",
 }
 

@@ -22,6 +22,16 @@
     ├── ReportError (ValueError)               a stage or run report is missing or unreadable
     ├── ComparisonError (ValueError)           runs cannot be compared, or answer differently
     ├── AirflowApiError (RuntimeError)         Airflow's public API refused or did not answer
+    ├── PodError (RuntimeError)                a stage's pod failed, or was never made
+    │   ├── PodRefusedError                    the Kubernetes API refused it: permission, namespace, quota
+    │   ├── PodUnschedulableError              no node takes it: no such GPU, none free, taints
+    │   ├── PodImageError                      its image cannot be pulled
+    │   ├── PodStartError                      it has a node and does not start there
+    │   ├── PodPreemptedError                  one of higher priority took its place
+    │   ├── PodEvictedError                    its node had to do without it, or it used too much disk
+    │   ├── PodOutOfMemoryError                it used more memory than it may
+    │   ├── PodLostError                       it, or its node, is gone
+    │   └── PodStageError                      the stage in it failed
     ├── ConfigurationError (ValueError)        an ``[aiopt]`` option, a threshold or a profile's name is wrong
     ├── ModelError
     │   ├── ModelNotFoundError (FileNotFoundError)
@@ -50,17 +60,15 @@ Messages say what is wrong, where, what was found, what is allowed and what to d
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 
 class AioptError(Exception):
     """Base class of all errors raised by ``airflow_provider_aiopt``.
 
-    :cvar retryable: whether running the same work again may succeed; operators fail at once where it is
+    :ivar retryable: whether running the same work again may succeed; operators fail at once where it is
         False, whatever retries the task has left
     """
 
-    retryable: ClassVar[bool] = True
+    retryable: bool = True
 
 
 class SpecError(AioptError, ValueError):
@@ -185,6 +193,61 @@ class AirflowApiError(AioptError, RuntimeError):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class PodError(AioptError, RuntimeError):
+    """A stage's pod failed, or was never made.
+
+    :param message: what happened to which pod, and what to do
+    :param retryable: whether another pod may do better; default: as the class has it
+    """
+
+    def __init__(self, message: str, *, retryable: bool | None = None) -> None:
+        super().__init__(message)
+        if retryable is not None:
+            self.retryable = retryable
+
+
+class PodRefusedError(PodError):
+    """The Kubernetes API refused the pod: permissions, namespace, quota or the manifest itself."""
+
+    retryable = False
+
+
+class PodUnschedulableError(PodError):
+    """No node took the pod in time; one may become free, unless none has what it asks for."""
+
+
+class PodImageError(PodError):
+    """The pod's image cannot be pulled; only a registry that does not answer may do better next time."""
+
+    retryable = False
+
+
+class PodStartError(PodError):
+    """The pod has a node and does not start there, as where a volume cannot be attached."""
+
+
+class PodPreemptedError(PodError):
+    """A pod of higher priority took its place."""
+
+
+class PodEvictedError(PodError):
+    """Its node had to do without it, or it wrote more to disk than it may, which would come again."""
+
+
+class PodOutOfMemoryError(PodError):
+    """The pod used more memory than its limit, which would come again; a node that was full may not."""
+
+    retryable = False
+
+
+class PodLostError(PodError):
+    """The pod, or its node, is gone."""
+
+
+class PodStageError(PodError):
+    """The stage failed; its exit code says whether it would again."""
 
 
 class ConfigurationError(AioptError, ValueError):

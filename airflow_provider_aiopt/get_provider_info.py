@@ -130,6 +130,25 @@ CONFIG: dict[str, Any] = {
                 "1",
                 kind="integer",
             ),
+            "pod_image": _option(
+                "Image of the pods that ``KubernetesStageOperator`` makes: the runtime image of this "
+                "package, in the "
+                "same version.",
+                f"aiopt-runtime:{__version__}",
+                example="registry.example.org/aiopt-runtime:0.1.0-gpu",
+            ),
+            "pod_namespace": _option(
+                "Namespace of the pods of the template image_classification_kubernetes. Empty: that of the "
+                "Kubernetes connection.",
+                "",
+            ),
+            "pod_resources": _option(
+                "What the pods of the template image_classification_kubernetes that run the model are given: "
+                "the "
+                "parameters of ``PodResources`` as a JSON object. Empty: its defaults.",
+                "",
+                example='{"gpus": 1, "memory": "16Gi", "claims": {"/data": "aiopt"}}',
+            ),
             "gpu_queue": _option(
                 "Celery queue of the inference tasks where ``gpu_pool_slots`` is not 0; workers with GPUs "
                 "take it by ``airflow celery worker --queues NAME``. Empty: Airflow's default queue.",
@@ -170,6 +189,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_provider_aiopt.operators.variant",
                     "airflow_provider_aiopt.operators.compare",
                     "airflow_provider_aiopt.operators.decide",
+                    "airflow_provider_aiopt.operators.kubernetes_stage",
                 ],
             }
         ],

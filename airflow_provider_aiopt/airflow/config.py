@@ -90,6 +90,18 @@ def slow_stage_option() -> dict[str, StageLimit]:
         raise ConfigurationError(f"[aiopt] slow_stage_seconds: {error}") from error
 
 
+def pod_resources_option() -> dict[str, Any]:
+    """Return ``[aiopt] pod_resources``, the parameters of ``PodResources``; empty where none are set.
+
+    :raises ConfigurationError: if it is no JSON object of these
+    """
+    from airflow_provider_aiopt.kubernetes.resources import PodResources
+
+    found = _json_object("pod_resources") or {}
+    PodResources.read(found, "[aiopt] pod_resources")
+    return found
+
+
 def _json_object(name: str) -> dict[str, Any] | None:
     """Return an option that holds a JSON object; None where it is empty.
 

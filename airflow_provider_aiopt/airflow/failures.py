@@ -28,6 +28,12 @@ def skip_exception() -> type[Exception]:
     return _exception("AirflowSkipException")
 
 
+def raised_by_airflow(error: Exception) -> bool:
+    """Return whether *error* is one of Airflow's own about work that failed, not its way to end a task."""
+    ends = (_exception("AirflowSkipException"), _exception("AirflowFailException"))
+    return isinstance(error, _exception("AirflowException")) and not isinstance(error, ends)
+
+
 def _fail_exception() -> type[Exception]:
     return _exception("AirflowFailException")
 

@@ -42,7 +42,7 @@ _STAGES = {
 }
 """The stage of each operator that runs one."""
 
-_OWN_STAGES = ("PipelineOperator", "TimedStageOperator")
+_OWN_STAGES = ("KubernetesStageOperator", "PipelineOperator", "TimedStageOperator")
 """Operators whose tasks say in their reports which stages they ran."""
 
 _RUN_COLUMNS = (

@@ -285,6 +285,34 @@ UPLOAD_TO_START = Metric(
     "From the first sighting of a run's oldest upload to the task that takes it, whose stage is ``take``.",
     "ai_pipeline_upload_to_start_seconds",
 )
+POD_SCHEDULE = Metric(
+    "ai_pipeline.pod.schedule",
+    "timing",
+    "seconds",
+    "From a pod's creation to its node, sent with the other ``pod`` metrics by ``KubernetesStageOperator``.",
+    "ai_pipeline_pod_schedule_seconds",
+)
+POD_PULL = Metric(
+    "ai_pipeline.pod.pull",
+    "timing",
+    "seconds",
+    "How long the node pulled its images, 0 where it had them; sent where the pod's events may be read.",
+    "ai_pipeline_pod_pull_seconds",
+)
+POD_START = Metric(
+    "ai_pipeline.pod.start",
+    "timing",
+    "seconds",
+    "The rest of the time from the node to the running container: volumes, network, sandbox.",
+    "ai_pipeline_pod_start_seconds",
+)
+POD_BOOT = Metric(
+    "ai_pipeline.pod.boot",
+    "timing",
+    "seconds",
+    "From the running container to the stage's beginning: the interpreter and its modules.",
+    "ai_pipeline_pod_boot_seconds",
+)
 
 CATALOGUE: tuple[Metric, ...] = (
     STAGE_DURATION,
@@ -322,5 +350,9 @@ CATALOGUE: tuple[Metric, ...] = (
     STAGE_GPU_THROTTLED,
     TASK_QUEUED,
     UPLOAD_TO_START,
+    POD_SCHEDULE,
+    POD_PULL,
+    POD_START,
+    POD_BOOT,
 )
 """All metrics, in the order of the documentation."""

@@ -88,11 +88,16 @@ which depend on what else the machine does.
 """
 
 
+IN_PODS = "airflow_provider_aiopt.operators.kubernetes_stage"
+"""It extends Airflow's own operator for pods, and so loads the Kubernetes client, as that one does."""
+
+
 def test_a_dag_file_loads_little_and_nothing_heavy() -> None:
     for module, found in json.loads(python(LOADED, *OPERATOR_MODULES)).items():
         assert module in found, "it was there before"
         assert not set(HEAVY) & {name.partition(".")[0] for name in found}
-        assert len(found) <= MOST_MODULES, module
+        if module != IN_PODS:
+            assert len(found) <= MOST_MODULES, module
 
 
 def test_the_core_runs_where_airflow_cannot_be_imported(tmp_path: Path) -> None:
