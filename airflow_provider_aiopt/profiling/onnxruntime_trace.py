@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 import threading
 import time
@@ -42,7 +43,7 @@ class OnnxRuntimeTracer(StageProfiler):
 
     def __init__(self, request: ProfileRequest) -> None:
         super().__init__(request)
-        self._folder = tempfile.TemporaryDirectory(prefix="aiopt-onnxruntime-")
+        self._folder = Path(tempfile.mkdtemp(prefix="aiopt-onnxruntime-"))
         self._runtime: _AlternatingRuntime | None = None
         self._load_s = 0.0
 
@@ -51,7 +52,7 @@ class OnnxRuntimeTracer(StageProfiler):
         if not isinstance(runtime, OnnxRuntime):
             raise ProfilingError(f"{runtime.description} has no profile of ONNX Runtime's")
         began = time.perf_counter()
-        traced = runtime.profiled(Path(self._folder.name) / "trace")
+        traced = runtime.profiled(self._folder / "trace")
         self._load_s = time.perf_counter() - began
         self._runtime = _AlternatingRuntime(runtime, traced)
         return self._runtime
@@ -80,7 +81,7 @@ class OnnxRuntimeTracer(StageProfiler):
 
     def abandon(self) -> None:
         """Remove the temporary files."""
-        self._folder.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class _AlternatingRuntime(WatchedRuntime):

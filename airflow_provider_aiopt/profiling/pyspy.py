@@ -30,7 +30,7 @@ _COUNTS = re.compile(r"Samples: (\d+)(?: Errors: (\d+))?")
 class PySpySampler(StageProfiler):
     """Looks at the stacks of all threads, a hundred times a second; threads that wait are left out.
 
-    The process stands still while they are read.
+    The process goes on meanwhile, so that a stack that changes as it is read is an error or, rarely, wrong.
 
     :param request: what was asked for
     """
@@ -40,8 +40,8 @@ class PySpySampler(StageProfiler):
 
     def __init__(self, request: ProfileRequest) -> None:
         super().__init__(request)
-        self._folder = tempfile.TemporaryDirectory(prefix="aiopt-pyspy-")
-        self._stacks = Path(self._folder.name) / "stacks.txt"
+        self._folder = Path(tempfile.mkdtemp(prefix="aiopt-pyspy-"))
+        self._stacks = self._folder / "stacks.txt"
         self._tracer: Tracer | None = None
         self._cpu_s = self._sampler_cpu_s = 0.0
 
@@ -52,8 +52,11 @@ class PySpySampler(StageProfiler):
         :raises ProfilingError: if it may not attach
         """
         pid = os.getpid()
-        command = [_find_program(), "record", "-p", str(pid), "-f", "raw", "-o", str(self._stacks)]
-        self._tracer = Tracer([*command, "-r", str(RATE)], attached=_ATTACHED, pid=pid)
+        command = [_find_program(), "record", "-p", str(pid), "-r", str(RATE), "-f", "raw"]
+        # Were the process stopped for each sample, its threads would wake up from that, and those that wait
+        # look as if they worked.
+        command += ["--nonblocking", "-o", str(self._stacks)]
+        self._tracer = Tracer(command, attached=_ATTACHED, pid=pid)
 
     def begin(self) -> None:
         """Note the time: py-spy is attached."""
@@ -86,14 +89,16 @@ class PySpySampler(StageProfiler):
         return {"samples": samples, "errors": errors}
 
     def overhead(self) -> Overhead:
-        """Return py-spy's CPU time, for which the process stands still at most.
+        """Return py-spy's CPU time, which the process is short of where all cores are busy."""
+        taken = self._sampler_cpu_s
+        method = "py-spy's own CPU time over that of the process; nothing of it where a core is free"
+        return counted(1, Cost(0, taken, taken), self._cpu_s + taken, method=method)
 
-        Where all cores are busy, that time is taken from the process once more.
-        """
-        stood_still = self._sampler_cpu_s
-        cost = Cost(0, stood_still, 2 * stood_still)
-        method = "py-spy's own CPU time over that of the process; from nothing to twice that"
-        return counted(1, cost, self._cpu_s + stood_still, method=method)
+    def abandon(self) -> None:
+        """Detach and remove the temporary files."""
+        if self._tracer is not None:
+            self._tracer.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _sampler_s(self) -> float:
         return 0.0 if self._tracer is None else self._tracer.cpu_s()

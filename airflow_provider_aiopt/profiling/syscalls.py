@@ -45,8 +45,8 @@ class SystemCallCounter(StageProfiler):
 
     def __init__(self, request: ProfileRequest) -> None:
         super().__init__(request)
-        self._folder = tempfile.TemporaryDirectory(prefix="aiopt-strace-")
-        self._summary = Path(self._folder.name) / "summary.txt"
+        self._folder = Path(tempfile.mkdtemp(prefix="aiopt-strace-"))
+        self._summary = self._folder / "summary.txt"
         self._tracer: Tracer | None = None
         self._cost = Cost(0, 0, 0)
         self._cpu_s = 0.0
@@ -64,7 +64,7 @@ class SystemCallCounter(StageProfiler):
                 "worker. Install it, on Debian and Ubuntu with: apt-get install strace"
             )
         # Before this process is traced: then its children are, too, and nothing has two tracers.
-        self._cost = _call_cost(strace, Path(self._folder.name) / "calibration.txt")
+        self._cost = _call_cost(strace, self._folder / "calibration.txt")
         self._tracer = _attach(strace, os.getpid(), self._summary)
 
     def begin(self) -> None:
@@ -96,7 +96,7 @@ class SystemCallCounter(StageProfiler):
         """Detach and remove the temporary files."""
         if self._tracer is not None:
             self._tracer.kill()
-        self._folder.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True)
