@@ -12,6 +12,7 @@ Usage: ``python3 image_root.py dependencies VENV ROOT`` and ``python3 image_root
 from __future__ import annotations
 
 import compileall
+import hashlib
 import os
 import py_compile
 import re
@@ -40,8 +41,8 @@ ETC = {
 FROM_ELSEWHERE = ("libcu*", "libnv*", "libnccl*")
 
 
-class MissingLibraryError(Exception):
-    """A program or library of the image links to what is not there."""
+class MissingLibraryError(SystemExit):
+    """A program or library of the image links to what is not there, which ends the build with one message."""
 
 
 def without_links(path: Path) -> Path:
@@ -115,7 +116,8 @@ def link_copies(folder: Path) -> None:
     """Make links of shared libraries that lie there several times, since a wheel can hold no links."""
     known: dict[bytes, Path] = {}
     for path in sorted(folder.glob("lib*.so*"), key=lambda path: -len(path.name)):
-        first = known.setdefault(path.read_bytes(), path)
+        with path.open("rb") as stream:
+            first = known.setdefault(hashlib.file_digest(stream, "sha256").digest(), path)
         if first is not path:
             path.unlink()
             path.symlink_to(first.name)
