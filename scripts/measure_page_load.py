@@ -5,6 +5,9 @@ The Airflow is one of its own, with 10,000 runs in its database and one of them 
 that every script comes over the wire.  The time runs from the beginning of the navigation to the frame after
 the first chart's canvas has been put into the page: it has been painted by then.
 
+On a machine that has other work these times tell little.  The CPU seconds do: those of the API server and of
+the browser with its driver, all of a load's until its first chart, which an idle core could not do faster.
+
 Usage: ``python scripts/measure_page_load.py [--loads 9] [--json FILE]``.  It needs Debian's ``chromium``.
 """
 
@@ -24,6 +27,8 @@ from local_airflow import LocalAirflow
 from page_load import WIDE
 from rich.console import Console
 from rich.table import Table
+
+from airflow_provider_aiopt.telemetry.hardware.processes import ProcessTree
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -63,18 +68,42 @@ class Loads(NamedTuple):
     :param page: which one
     :param seconds: to its first chart
     :param server_s: of the route that it waits for, from request to the answer's end
-    :param answer_kb: size of that answer, in 1,000 bytes
+    :param answer_kb: size of that answer, compressed, in 1,000 bytes
+    :param cpu_s: CPU seconds of server and browser until the first chart
     """
 
     page: str
     seconds: list[float]
     server_s: list[float]
     answer_kb: float
+    cpu_s: list[float]
 
-    def row(self) -> tuple[float, float, float]:
-        """Return the median and the 95th percentile of the loads, and the median of the route, in seconds."""
+    def row(self) -> tuple[float, float, float, float]:
+        """Return median and 95th percentile of the loads, and the medians of route and CPU, in seconds."""
         cuts = statistics.quantiles(self.seconds, n=20, method="inclusive")
-        return statistics.median(self.seconds), cuts[-1], statistics.median(self.server_s)
+        median = statistics.median
+        return median(self.seconds), cuts[-1], median(self.server_s), median(self.cpu_s)
+
+
+class Cpu:
+    """CPU time of an Airflow's API server and of the browser that this process drives.
+
+    :param airflow: a started one
+    """
+
+    def __init__(self, airflow: LocalAirflow) -> None:
+        self._trees = [ProcessTree(pid=pid) for pid in (airflow.pids()["api-server"], _driver())]
+
+    def seconds(self) -> float:
+        """Return what they have used so far."""
+        return sum(tree.read().cpu_s or 0.0 for tree in self._trees)
+
+
+def _driver() -> int:
+    """Return the process id of Playwright's driver, whose children are the browser."""
+    children = Path("/proc/self/task").glob("*/children")
+    pids = [pid for path in children for pid in path.read_text().split()]
+    return next(int(pid) for pid in pids if Path(f"/proc/{pid}/comm").read_text().strip() == "node")
 
 
 def main() -> int:
@@ -121,33 +150,38 @@ def _measure(airflow: LocalAirflow, shards: int, loads: int) -> list[Loads]:
     }
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=_ARGUMENTS)
+        cpu = Cpu(airflow)
         found = []
         for name, (page, route) in pages.items():
             url = f"{airflow.url}/aiopt/static/{page}"
-            _load(browser, airflow, url, route)  # the first one warms the server up
-            samples = [_load(browser, airflow, url, route) for _ in range(loads)]
-            seconds, server_s, sizes = zip(*samples, strict=True)
-            found.append(Loads(name, list(seconds), list(server_s), sizes[-1] / 1000))
+            _load(browser, airflow, url, route, cpu)  # the first one warms the server up
+            samples = [_load(browser, airflow, url, route, cpu) for _ in range(loads)]
+            seconds, server_s, sizes, cpu_s = map(list, zip(*samples, strict=True))
+            found.append(Loads(name, seconds, server_s, sizes[-1] / 1000, cpu_s))
         browser.close()
     return found
 
 
-def _load(browser: Browser, airflow: LocalAirflow, url: str, route: str) -> tuple[float, float, int]:
+def _load(
+    browser: Browser, airflow: LocalAirflow, url: str, route: str, cpu: Cpu
+) -> tuple[float, float, float, float]:
     context = browser.new_context(viewport={"width": 1440, "height": 1000})
     context.add_cookies([{"name": "_token", "value": airflow.token(), "url": airflow.url}])
     page = context.new_page()
     page.add_init_script(_WATCH)
+    before_s = cpu.seconds()
     page.goto(url)
     first: float = page.evaluate("window.firstChart")
+    cpu_s = cpu.seconds() - before_s
     entry: dict[str, Any] = page.evaluate(_ROUTE, route)
     context.close()
-    return first, entry["seconds"], entry["size"]
+    return first, entry["seconds"], entry["size"], cpu_s
 
 
 def _show(found: list[Loads], options: argparse.Namespace) -> None:
     what = f"{options.runs:,} runs, {options.database}, {options.loads} loads each"
     table = Table(title=f"First chart, seconds: {what}")
-    for heading in ("page", "median", "p95", "of it the route", "answer, kB"):
+    for heading in ("page", "median", "p95", "of it the route", "CPU", "answer, kB"):
         table.add_column(heading, justify="left" if heading == "page" else "right")
     for loads in found:
         table.add_row(loads.page, *(f"{value:.2f}" for value in loads.row()), f"{loads.answer_kb:.0f}")
