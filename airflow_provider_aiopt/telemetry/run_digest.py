@@ -11,7 +11,8 @@ from airflow_provider_aiopt.telemetry.reports import RunReport, StageSummary
 MAX_BYTES = 4096
 """Most bytes of JSON that it takes: what an XCom may have."""
 
-_TEXT = 200
+_TEXT = 200  # most characters of a name
+_ADVICE = 500
 
 
 def run_digest(report: RunReport) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def _digest(report: RunReport, stages: list[StageSummary]) -> dict[str, Any]:
         "results": report.results,
         "quarantined": report.quarantined,
         "bottleneck": report.bottleneck.stage[:_TEXT] if report.bottleneck else None,
-        "advice": [f"{item.title}. {item.text}"[:_TEXT] for item in advise(report)][:2],
+        "advice": [f"{item.title}. {item.text}"[:_ADVICE] for item in advise(report)][:2],
         "stages": {stage.stage[:_TEXT]: _stage(stage) for stage in stages},
     }
 
