@@ -7,7 +7,7 @@ import { bytes, count, percent, seconds } from "./format.js";
 import { taskName } from "./timeline_rows.js";
 
 const PANEL_PX = 84;
-const TITLE_PX = 34;
+const TITLE_PX = 38;
 const NARROW_PX = 560;
 const cores = (value) => (value === null || value === undefined ? count(value) : `${count(value)} ${value === 1 ? "core" : "cores"}`);
 
@@ -105,7 +105,7 @@ function option(answer, panels, lines, narrow) {
   const last = panels.length - 1;
   const origin = `since the ${answer.origin} began`;
   return {
-    title: panels.map(({ title }, index) => ({ text: title, left: 0, top: top(index) - 27, padding: 0, textStyle: { fontSize: 13, fontWeight: 600, color: colour.text } })),
+    title: panels.map(({ title }, index) => ({ text: title, left: 0, top: top(index) - 22, padding: 0, textStyle: { fontSize: 13, fontWeight: 600, color: colour.text } })),
     // Room for the last mark is left by hand: the panel with the marks would be narrower than those above it.
     grid: panels.map((_, index) => ({ left, right: narrow ? 30 : 44, top: top(index), height: PANEL_PX, outerBoundsMode: "none" })),
     tooltip: { trigger: "axis", formatter: (points) => sampleTip(points, panels, origin) },
