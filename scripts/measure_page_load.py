@@ -103,7 +103,7 @@ def _driver() -> int:
     """Return the process id of Playwright's driver, whose children are the browser."""
     children = Path("/proc/self/task").glob("*/children")
     pids = [pid for path in children for pid in path.read_text().split()]
-    return next(int(pid) for pid in pids if Path(f"/proc/{pid}/comm").read_text().strip() == "node")
+    return next(int(pid) for pid in pids if b"playwright" in Path(f"/proc/{pid}/cmdline").read_bytes())
 
 
 def main() -> int:

@@ -12,7 +12,8 @@ from airflow_provider_aiopt.telemetry.timings import Advice
 MAX_BYTES = 4096
 """Most bytes of JSON that it takes: what an XCom may have."""
 
-_TEXT = 200
+_TEXT = 200  # most characters of a name
+_ADVICE = 500
 
 
 def run_digest(report: RunReport, advice: Sequence[Advice] = ()) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def _digest(report: RunReport, stages: list[StageSummary], advice: Sequence[Advi
         "results": report.results,
         "quarantined": report.quarantined,
         "bottleneck": report.bottleneck.stage[:_TEXT] if report.bottleneck else None,
-        "advice": [f"{item.title}. {item.text}"[:_TEXT] for item in advice][:2],
+        "advice": [f"{item.title}. {item.text}"[:_ADVICE] for item in advice][:2],
         "stages": {stage.stage[:_TEXT]: _stage(stage) for stage in stages},
     }
 

@@ -7,13 +7,13 @@ import { bytes, count, percent, seconds } from "./format.js";
 import { taskName } from "./timeline_rows.js";
 
 const PANEL_PX = 84;
-const TITLE_PX = 34;
+const TITLE_PX = 38;
 const NARROW_PX = 560;
 const cores = (value) => (value === null || value === undefined ? count(value) : `${count(value)} ${value === 1 ? "core" : "cores"}`);
 
 /** What is drawn, each in a panel of its own below the one before. */
 const PANELS = [
-  { column: "cpu_cores", title: "CPU cores busy", format: cores, marks: count, axis: { minInterval: 1 } },
+  { column: "cpu_cores", title: "CPU cores busy", format: cores, marks: count, axis: {} },
   { column: "host_cpu", title: "CPU of the host", format: percent, marks: percent, axis: { max: 1, interval: 0.5 } },
   { column: "memory_bytes", title: "Memory", format: bytes, marks: bytes, axis: {} },
   { column: "gpu_utilisation", title: "GPU", format: percent, marks: percent, axis: { max: 1, interval: 0.5 } },
@@ -99,14 +99,15 @@ function description(answer, panels) {
 
 function option(answer, panels, lines, narrow) {
   const colour = colours();
-  const left = narrow ? 72 : 84;
+  const left = narrow ? 64 : 84;
   const top = (index) => index * (PANEL_PX + TITLE_PX) + TITLE_PX;
   const ends = answer.curves.map((curve) => curve.t_s.at(-1) ?? 0);
   const last = panels.length - 1;
   const origin = `since the ${answer.origin} began`;
   return {
-    title: panels.map(({ title }, index) => ({ text: title, left: 0, top: top(index) - 27, padding: 0, textStyle: { fontSize: 13, fontWeight: 600, color: colour.text } })),
-    grid: panels.map((_, index) => ({ left, right: narrow ? 18 : 24, top: top(index), height: PANEL_PX })),
+    title: panels.map(({ title }, index) => ({ text: title, left: 0, top: top(index) - 22, padding: 0, textStyle: { fontSize: 13, fontWeight: 600, color: colour.text } })),
+    // Room for the last mark is left by hand: the panel with the marks would be narrower than those above it.
+    grid: panels.map((_, index) => ({ left, right: narrow ? 30 : 44, top: top(index), height: PANEL_PX, outerBoundsMode: "none" })),
     tooltip: { trigger: "axis", formatter: (points) => sampleTip(points, panels, origin) },
     axisPointer: { link: [{ xAxisIndex: "all" }] },
     xAxis: panels.map((_, index) => timeAxis(0, largest(ends), narrow, {
