@@ -104,7 +104,8 @@ def test_a_full_report_sends_all_metrics_of_stages() -> None:
         catalogue.STAGE_GPU_CLOCK: 1.98e9,
         catalogue.STAGE_GPU_THROTTLED: 0.25,
     }
-    of_tasks = {catalogue.TASK_QUEUED, catalogue.UPLOAD_TO_START}
+    of_pods = {catalogue.POD_SCHEDULE, catalogue.POD_PULL, catalogue.POD_START, catalogue.POD_BOOT}
+    of_tasks = {catalogue.TASK_QUEUED, catalogue.UPLOAD_TO_START, *of_pods}
     assert set(sent(full_report())) == set(CATALOGUE) - of_tasks
 
 
