@@ -70,8 +70,7 @@ def _caption(report: RunReport) -> Text:
         lines.append("The stages ran side by side: shares are of their busy times")
     if cache := _cache(report):
         lines.append(cache)
-    if history := _history(report):
-        lines.append(history)
+    lines += _history(report)
     return Text("\n".join(lines))
 
 
@@ -86,17 +85,16 @@ def _cache(report: RunReport) -> str:
     return f"{line}; it failed {units.count(errors)}x and was off from then on" if errors else line
 
 
-def _history(report: RunReport) -> str:
+def _history(report: RunReport) -> list[str]:
     """Say which stages are beyond what is usual for them, where it is known what is."""
-    if all(stage.usual_s is None for stage in report.stages):
-        return ""
+    known = [(stage, stage.usual_s) for stage in report.stages if stage.usual_s is not None]
     changed = [
-        f"{stage.stage} is {stage.change} than usual, {units.duration(stage.duration_s)} and not "
-        f"{units.duration(stage.usual_s)}"
-        for stage in report.stages
-        if stage.change and stage.usual_s is not None
+        f"{stage.change.capitalize()} than usual: {stage.stage}, {units.duration(stage.duration_s)}, "
+        f"usually {units.duration(usual_s)}"
+        for stage, usual_s in known
+        if stage.change
     ]
-    return f"Against earlier runs: {'; '.join(changed) or 'every stage took what is usual'}"
+    return changed or (["Every stage took as long as usual"] if known else [])
 
 
 def _queue(stage: StageSummary) -> str:

@@ -185,6 +185,22 @@ def test_without_matplotlib_nothing_but_the_plot_is_missing(
         aiopt(str(run), "--plot", "run.png")
 
 
+def test_a_run_is_compared_with_those_of_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(9):
+        seconds = 5 if number == 8 else 2
+        report = make_stage_report("postprocess", start=60 * number, wall_s=seconds, items_in=1, items_out=1)
+        write_stage_report(Folder.open(str(tmp_path / f"run-{number}")), report)
+    newest = str(tmp_path / "run-8")
+
+    assert aiopt(newest, "--against-history", str(tmp_path)) == 0
+    assert "Slower than usual: postprocess, 5.00 s, usually 2.00 s" in capsys.readouterr().out
+    assert aiopt(newest, "--csv", "--against-history", str(tmp_path)) == 0
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (row["Usual_s"], row["Change"]) == ("2.0", "slower")
+    assert aiopt(newest) == 0
+    assert "usual" not in capsys.readouterr().out
+
+
 def test_help_names_every_option(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         aiopt("--help")

@@ -13,8 +13,11 @@ from onnx_models import linear_model
 
 from airflow_provider_aiopt.cli.main import main
 from airflow_provider_aiopt.cli.terminal import one_line
+from airflow_provider_aiopt.data.folder import Folder
 from airflow_provider_aiopt.telemetry.hardware.sampler import Sampler
 from airflow_provider_aiopt.telemetry.reports import STAGES
+from airflow_provider_aiopt.telemetry.run_report import write_stage_report
+from airflow_provider_aiopt.telemetry.testing import make_stage_report
 
 
 @pytest.fixture
@@ -269,3 +272,34 @@ def test_functions_are_profiled_line_by_line_where_they_are_allowed(
 
     assert main(["run", str(spec), *settings, "--profile-function", "os.system"]) == 1
     assert "'os.system' may not be profiled here" in capsys.readouterr().err
+
+
+class TestHistory:
+    def earlier(self, folder: Path) -> None:
+        for number in range(8):
+            report = make_stage_report(
+                "postprocess", pipeline="animals", start=60 * number, wall_s=50, items_in=3, items_out=3
+            )
+            write_stage_report(Folder.open(str(folder / f"run-{number}")), report)
+
+    def test_a_stage_that_has_changed_is_marked(
+        self, spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        self.earlier(tmp_path / "runs" / "animals")
+        found = report(capsys, str(spec), "--run-id", "x")
+        stages = {stage["stage"]: (stage["usual_s"], stage["change"]) for stage in found["stages"]}
+        assert stages["postprocess"] == (50, "faster")
+        assert stages["ingest"] == (None, None)
+        assert main(["report", "runs/animals/x", "--against-history", "runs/animals"]) == 0
+        assert "Faster than usual: postprocess" in capsys.readouterr().out
+
+    def test_a_broken_report_of_another_run_does_not_fail_this_one(
+        self, spec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        folder = tmp_path / "runs" / "animals"
+        self.earlier(folder)
+        (folder / "run-3" / "reports" / "postprocess-local.json").write_text("{}")
+        assert main(["run", str(spec), "--json"]) == 0
+        out, err = capsys.readouterr()
+        assert json.loads(out)["results"] == 3
+        assert "this run is not compared with earlier ones" in err
