@@ -13,8 +13,8 @@ _WIDTH = 1200
 _ROW = 18
 _MARGIN = 10
 _HEADER = 44
-_LETTER = 6.6  # pixels that a letter of the font takes on average
-_NARROWEST = 0.6  # pixels: what is narrower cannot be seen
+_LETTER = 7.2  # pixels that a letter of the font takes on average
+_NARROWEST = 1.0  # pixels: what is narrower cannot be told apart
 _WAITS = ("'acquire'", "'get' of '_queue", "select", "sleep", "poll", "'recv")
 
 

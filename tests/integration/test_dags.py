@@ -253,6 +253,12 @@ class TestStreamingImageClassification:
         except ApiError:
             return None
 
+    def test_a_run_is_profiled_by_its_params(self, dag_tester: DagTester, photographs: Path) -> None:
+        asked = {"source": str(photographs), "shards": 2, "profile": "cprofile"}
+        workspace = dag_tester.test(STREAMING, asked)
+        profiles = {path.relative_to(workspace / "profiles") for path in workspace.glob("profiles/*/*.svg")}
+        assert profiles == {Path(f"stream-0000{shard}/flamegraph.svg") for shard in range(2)}
+
     def test_dag_test_gives_the_same(self, dag_tester: DagTester, photographs: Path) -> None:
         workspace = dag_tester.test(STREAMING, {"source": str(photographs), "shards": 2})
         assert len(rows(workspace / "results")) == 6
