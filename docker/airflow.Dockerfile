@@ -34,8 +34,9 @@ USER root
 # [aiopt] work_dir by default: a volume that is mounted there gets this owner.
 RUN mkdir -p /opt/airflow/aiopt && chown 50000:0 /opt/airflow/aiopt && chmod 2775 /opt/airflow/aiopt
 USER 50000:0
-COPY constraints.txt docker/provider.py /usr/share/aiopt/
-COPY --from=wheel /build/dist/ /usr/share/aiopt/
+COPY constraints.txt pyproject.toml docker/provider.py /usr/share/aiopt/
 RUN --mount=type=bind,source=docker,target=/context \
-    cd /usr/share/aiopt && python provider.py ./*.whl "$EXTRAS" constraints.txt /context/wheelhouse
+    cd /usr/share/aiopt && python provider.py pyproject.toml "$EXTRAS" constraints.txt /context/wheelhouse
+COPY --from=wheel /build/dist/ /usr/share/aiopt/
+RUN python -m pip install --quiet --no-index --no-deps --no-cache-dir /usr/share/aiopt/*.whl
 # No HEALTHCHECK: what is healthy depends on the component; docker-compose.yaml and the chart have one for each.

@@ -1,9 +1,11 @@
-"""Install the provider's wheel into an Airflow image without changing what the image has.
+"""Install what the provider's wheel needs into an Airflow image without changing what the image has.
 
 What the image has stays at its version, Airflow above all.  What it lacks comes in the version that this
 project is tested with, unless the image's packages ask for another.
 
-Usage: ``python provider.py WHEEL EXTRAS CONSTRAINTS WHEELHOUSE``, within the build of the image
+The wheel itself comes in a layer of its own, so that releases share this one.
+
+Usage: ``python provider.py PYPROJECT EXTRAS CONSTRAINTS WHEELHOUSE``, within the build of the image
 """
 
 from __future__ import annotations
@@ -12,9 +14,11 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterable, Mapping
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import Any
 
 
 def canonical(name: str) -> str:
@@ -38,6 +42,19 @@ def added(constraints: Iterable[str], installed: Mapping[str, str]) -> list[str]
     """
     lines = [line for line in constraints if "==" in line and not line.startswith("#")]
     return [line.strip() for line in lines if canonical(line.partition("==")[0].strip()) not in installed]
+
+
+def needed(project: Mapping[str, Any], extras: Iterable[str]) -> list[str]:
+    """Return what the package needs with these extras.
+
+    :param project: the table ``[project]`` of ``pyproject.toml``
+    :raises SystemExit: where an extra is not known
+    """
+    known = project["optional-dependencies"]
+    unknown = [extra for extra in extras if extra not in known]
+    if unknown:
+        raise SystemExit(f"EXTRAS names {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+    return [*project["dependencies"], *(need for extra in extras for need in known[extra])]
 
 
 def attempts(
@@ -65,13 +82,14 @@ def fits(needs: list[str], source: list[str], constraints: list[str]) -> bool:
 
 def main() -> None:
     """Install, and fail the build where nothing fits."""
-    wheel, extras, constraints, wheelhouse = sys.argv[1:]
+    pyproject, extras, constraints, wheelhouse = sys.argv[1:]
     installed = {canonical(found.name): found.version for found in distributions()}
-    needs = [f"{wheel}[{extras}]", f"apache-airflow=={installed['apache-airflow']}"]
+    project = tomllib.loads(Path(pyproject).read_text())["project"]
+    needs = [*needed(project, extras.split(",")), f"apache-airflow=={installed['apache-airflow']}"]
     lines = Path(constraints).read_text().splitlines()
     wheels = sorted(str(path) for path in Path(wheelhouse).glob("*") if path.is_dir())
     if not any(fits(needs, source, limits) for source, limits in attempts(lines, installed, wheels)):
-        raise SystemExit(f"{Path(wheel).name}[{extras}] does not fit the image's packages; see pip above")
+        raise SystemExit(f"What [{extras}] needs does not fit the image's packages; see pip above")
 
 
 if __name__ == "__main__":

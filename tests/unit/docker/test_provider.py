@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from provider import added, attempts, kept
+import pytest
+from provider import added, attempts, kept, needed
 
 INSTALLED = {"apache-airflow": "3.3.2", "numpy": "2.3.0"}
 CONSTRAINTS = [
@@ -9,6 +10,15 @@ CONSTRAINTS = [
     "onnxruntime==1.32.0",
     "Typing_X==1",
 ]
+
+
+PROJECT = {"dependencies": ["numpy>=1"], "optional-dependencies": {"cpu": ["onnxruntime>=1"], "s3": ["s3fs"]}}
+
+
+def test_what_is_needed() -> None:
+    assert needed(PROJECT, ["cpu"]) == ["numpy>=1", "onnxruntime>=1"]
+    with pytest.raises(SystemExit, match="EXTRAS names tpu; there are cpu, s3"):
+        needed(PROJECT, ["cpu", "tpu"])
 
 
 def test_what_is_there_stays() -> None:
