@@ -84,8 +84,9 @@ def test_the_chart_has_the_versions_of_the_package(chart: Chart, case: str) -> N
         }
     ]
     templates = pod_templates(chart.own(CASES[case]))
-    images = {name: pod["spec"]["containers"][0]["image"] for name, pod in templates.items()}
+    images = {name: pod["spec"]["containers"][0].get("image") for name, pod in templates.items()}
     assert images == {
+        "stage.yaml": None,
         "stage-cpu.yaml": f"aiopt-runtime:{__version__}",
         "stage-gpu.yaml": f"aiopt-runtime:{__version__}-gpu",
     }
@@ -324,6 +325,14 @@ class TestStages:
 
         assert set(pod["containers"][0]["resources"]["limits"]) == {"memory"}
         assert "tolerations" not in pod
+
+    def test_the_operators_own_template_adds_to_no_list(self, chart: Chart) -> None:
+        pod = pod_templates(chart.own(CASES["gpu"]))["stage.yaml"]
+        (container,) = pod["spec"]["containers"]
+
+        assert set(pod["spec"]) == {"automountServiceAccountToken", "containers", "serviceAccountName"}
+        assert container == {"name": "base", "imagePullPolicy": "IfNotPresent"}
+        assert pod["metadata"]["annotations"] == {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
 
     @pytest.mark.parametrize("name", ["stage-cpu.yaml", "stage-gpu.yaml"])
     def test_a_stage_is_restricted(self, chart: Chart, name: str) -> None:
