@@ -318,7 +318,9 @@ class TestStages:
         }
         assert pod["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
         assert volumes["shared-memory"]["emptyDir"] == {"medium": "Memory", "sizeLimit": "2Gi"}
-        assert volumes["scratch"]["emptyDir"] == {"sizeLimit": "50Gi"}
+        assert volumes["scratch"]["emptyDir"] == volumes["work"]["emptyDir"] == {"sizeLimit": "50Gi"}
+        paths = {item["name"]: item["mountPath"] for item in container["volumeMounts"]}
+        assert paths == {"scratch": "/tmp", "work": "/opt/aiopt", "shared-memory": "/dev/shm"}
 
     def test_a_cpu_stage_asks_for_none(self, chart: Chart) -> None:
         pod = pod_templates(chart.own())["stage-cpu.yaml"]["spec"]

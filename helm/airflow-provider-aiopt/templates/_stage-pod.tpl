@@ -36,7 +36,7 @@ It is what KubernetesStageOperator makes: non-root, a root file system that is n
 {{- define "aiopt.stagePod" -}}
 {{- $root := index . 0 }}
 {{- $given := index . 1 }}
-{{- $image := $root.Values.stages.image }}
+{{- $image := $root.Values.stages.image -}}
 apiVersion: v1
 kind: Pod
 metadata:
@@ -111,6 +111,9 @@ spec:
     volumeMounts:
     - name: scratch
       mountPath: /tmp
+    # The image's work folder.
+    - name: work
+      mountPath: /opt/aiopt
     {{- if $given.sharedMemory }}
     - name: shared-memory
       mountPath: /dev/shm
@@ -120,9 +123,11 @@ spec:
       mountPath: /var/cache/aiopt
     {{- end }}
   volumes:
-  - name: scratch
+  {{- range list "scratch" "work" }}
+  - name: {{ . }}
     emptyDir:
       sizeLimit: {{ $given.scratch }}
+  {{- end }}
   {{- with $given.sharedMemory }}
   - name: shared-memory
     emptyDir:
