@@ -84,8 +84,9 @@ def test_the_chart_has_the_versions_of_the_package(chart: Chart, case: str) -> N
         }
     ]
     templates = pod_templates(chart.own(CASES[case]))
-    images = {name: pod["spec"]["containers"][0]["image"] for name, pod in templates.items()}
+    images = {name: pod["spec"]["containers"][0].get("image") for name, pod in templates.items()}
     assert images == {
+        "stage.yaml": None,
         "stage-cpu.yaml": f"aiopt-runtime:{__version__}",
         "stage-gpu.yaml": f"aiopt-runtime:{__version__}-gpu",
     }
@@ -317,13 +318,23 @@ class TestStages:
         }
         assert pod["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
         assert volumes["shared-memory"]["emptyDir"] == {"medium": "Memory", "sizeLimit": "2Gi"}
-        assert volumes["scratch"]["emptyDir"] == {"sizeLimit": "50Gi"}
+        assert volumes["scratch"]["emptyDir"] == volumes["work"]["emptyDir"] == {"sizeLimit": "50Gi"}
+        paths = {item["name"]: item["mountPath"] for item in container["volumeMounts"]}
+        assert paths == {"scratch": "/tmp", "work": "/opt/aiopt", "shared-memory": "/dev/shm"}
 
     def test_a_cpu_stage_asks_for_none(self, chart: Chart) -> None:
         pod = pod_templates(chart.own())["stage-cpu.yaml"]["spec"]
 
         assert set(pod["containers"][0]["resources"]["limits"]) == {"memory"}
         assert "tolerations" not in pod
+
+    def test_the_operators_own_template_adds_to_no_list(self, chart: Chart) -> None:
+        pod = pod_templates(chart.own(CASES["gpu"]))["stage.yaml"]
+        (container,) = pod["spec"]["containers"]
+
+        assert set(pod["spec"]) == {"automountServiceAccountToken", "containers", "serviceAccountName"}
+        assert container == {"name": "base", "imagePullPolicy": "IfNotPresent"}
+        assert pod["metadata"]["annotations"] == {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
 
     @pytest.mark.parametrize("name", ["stage-cpu.yaml", "stage-gpu.yaml"])
     def test_a_stage_is_restricted(self, chart: Chart, name: str) -> None:

@@ -1,11 +1,42 @@
 {{/*
-A stage's pod. Arguments: the root context, and what the pod is given.
-It is what the operators make by themselves: non-root, a root file system that is not written to, no token.
+What KubernetesStageOperator does not know by itself. All else, such as GPUs, is its pod_resources: lists of a template,
+such as volumes, would be added to its own.
+*/}}
+{{- define "aiopt.stageBase" -}}
+apiVersion: v1
+kind: Pod
+metadata:
+  name: placeholder
+  labels:
+    app.kubernetes.io/name: {{ .Chart.Name }}
+    app.kubernetes.io/component: stage
+    {{- toYaml .Values.stages.podSelector | nindent 4 }}
+  {{- if .Values.stages.podTemplates.cpu.safeToEvict | not }}
+  annotations:
+    cluster-autoscaler.kubernetes.io/safe-to-evict: "false"
+  {{- end }}
+spec:
+  automountServiceAccountToken: false
+  serviceAccountName: {{ .Values.stages.serviceAccount.name }}
+  {{- with .Values.stages.imagePullSecrets }}
+  imagePullSecrets:
+    {{- range . }}
+  - name: {{ . }}
+    {{- end }}
+  {{- end }}
+  containers:
+  - name: base
+    imagePullPolicy: {{ .Values.stages.image.pullPolicy }}
+{{- end }}
+
+{{/*
+A stage's whole pod, for operators that bring nothing. Arguments: the root context, and what the pod is given.
+It is what KubernetesStageOperator makes: non-root, a root file system that is not written to, no token.
 */}}
 {{- define "aiopt.stagePod" -}}
 {{- $root := index . 0 }}
 {{- $given := index . 1 }}
-{{- $image := $root.Values.stages.image }}
+{{- $image := $root.Values.stages.image -}}
 apiVersion: v1
 kind: Pod
 metadata:
@@ -80,6 +111,9 @@ spec:
     volumeMounts:
     - name: scratch
       mountPath: /tmp
+    # The image's work folder.
+    - name: work
+      mountPath: /opt/aiopt
     {{- if $given.sharedMemory }}
     - name: shared-memory
       mountPath: /dev/shm
@@ -89,9 +123,11 @@ spec:
       mountPath: /var/cache/aiopt
     {{- end }}
   volumes:
-  - name: scratch
+  {{- range list "scratch" "work" }}
+  - name: {{ . }}
     emptyDir:
       sizeLimit: {{ $given.scratch }}
+  {{- end }}
   {{- with $given.sharedMemory }}
   - name: shared-memory
     emptyDir:
