@@ -49,6 +49,12 @@ if TYPE_CHECKING:
 
 _SPEC_VOLUME = "spec"
 _NOT_FOUND, _EXISTS = 404, 409
+_DEFAULTS: dict[str, Any] = {
+    "termination_message_policy": "FallbackToLogsOnError",
+    "xcom_sidecar_container_security_context": CONTAINER_SECURITY,
+    "log_pod_spec_on_failure": False,
+}
+"""What this package would have otherwise than Kubernetes' operator has it."""
 
 
 class _DryInstance:
@@ -111,9 +117,8 @@ class KubernetesStageOperator(KubernetesPodOperator):
         **kwargs: Any,
     ) -> None:
         found = PodResources.read(pod_resources or {}, "pod_resources")
-        kwargs.setdefault("termination_message_policy", "FallbackToLogsOnError")
-        kwargs.setdefault("xcom_sidecar_container_security_context", CONTAINER_SECURITY)
-        kwargs.setdefault("log_pod_spec_on_failure", False)
+        by_dag = kwargs.get("default_args") or {}
+        kwargs = {name: value for name, value in _DEFAULTS.items() if name not in by_dag} | kwargs
         super().__init__(
             image=image,
             startup_timeout_seconds=startup_timeout_seconds or found.startup_timeout_s,

@@ -12,7 +12,9 @@ from components import requires
 requires("airflow.providers.cncf.kubernetes", "make install")
 
 from airflow.providers.cncf.kubernetes.operators.kueue import KubernetesStartKueueJobOperator  # noqa: E402
+from airflow.sdk import DAG  # noqa: E402
 
+from airflow_provider_aiopt import KubernetesStageOperator  # noqa: E402  # needs the extra
 from airflow_provider_aiopt.airflow.config import pod_resources_option  # noqa: E402  # needs the extra
 from airflow_provider_aiopt.airflow.pods import kueue_job, pod_override  # noqa: E402  # the same
 from airflow_provider_aiopt.exceptions import ConfigurationError, SpecError  # noqa: E402  # the same
@@ -61,6 +63,16 @@ def test_what_the_deployment_gives_is_checked(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("AIRFLOW__AIOPT__POD_RESOURCES", '{"gpu": 1}')
     with pytest.raises(ConfigurationError, match=r"\[aiopt\] pod_resources is wrong: gpu: Extra"):
         pod_resources_option()
+
+
+def test_a_dags_defaults_come_before_the_packages() -> None:
+    given = {"termination_message_policy": "File", "startup_timeout_seconds": 7}
+    with DAG("defaults", default_args=given):
+        task = KubernetesStageOperator(task_id="a", stage="plan", spec=SPEC, pod_resources={"gpus": 1})
+        own = KubernetesStageOperator(task_id="b", stage="plan", spec=SPEC, startup_timeout_seconds=9)
+    assert (task.termination_message_policy, task.startup_timeout_seconds) == ("File", 7)
+    assert (task.schedule_timeout_seconds, task.log_pod_spec_on_failure) == (1800, False)
+    assert own.startup_timeout_seconds == 9
 
 
 def test_the_pages_examples_are_true() -> None:
