@@ -115,8 +115,10 @@ def _without_series(report: StageReport) -> StageReport:
 
 
 def _without_details(report: StageReport) -> StageReport:
-    from airflow_provider_aiopt.telemetry.reports import QUARANTINED_BY
+    from airflow_provider_aiopt.telemetry.reports import PROFILE, QUARANTINED_BY
 
     error = report.error and report.error[:_ERROR_LENGTH]
     details = {key: value for key, value in report.details.items() if key == QUARANTINED_BY}
+    if isinstance(profile := report.details.get(PROFILE), dict):  # where it lies; the rest is there, too
+        details[PROFILE] = {key: value for key, value in profile.items() if key in {"kind", "uri", "files"}}
     return report.model_copy(update={"details": details, "batch_sizes": {}, "error": error})
