@@ -48,7 +48,8 @@ def _without_series(report: StageReport) -> StageReport:
 
 def _without_details(report: StageReport) -> StageReport:
     error = report.error and report.error[:ERROR_LENGTH]
-    kept = {ADVICE, PROFILE, QUARANTINED_BY}
-    details = {key: value for key, value in report.details.items() if key in kept}
+    details = {key: value for key, value in report.details.items() if key in {ADVICE, QUARANTINED_BY}}
+    if isinstance(profile := report.details.get(PROFILE), dict):  # where it lies; the rest is there, too
+        details[PROFILE] = {key: value for key, value in profile.items() if key in {"kind", "uri", "files"}}
     small = {"details": details, "batch_sizes": {}, "error": error, "evidence": None}
     return report.model_copy(update=small)
