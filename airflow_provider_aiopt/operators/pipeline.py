@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_aiopt.airflow.context import push_reports
+from airflow_provider_aiopt.airflow.run_report import push_run_report
 from airflow_provider_aiopt.airflow.taking import take_uploads
-from airflow_provider_aiopt.operators.base import SpecOperator, parse_refs
-from airflow_provider_aiopt.operators.run_report import push_run_report
+from airflow_provider_aiopt.operators.base import SpecOperator, parse_refs, reporting_before
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
@@ -62,7 +62,7 @@ class PipelineOperator(SpecOperator):
             run = self._run_context(context) if self.uploads is None else self._take(context, self.uploads)
             reports = run_streaming(run, refs)
         push_reports(context, reports)
-        push_run_report(context, self, reports)
+        push_run_report(context, reporting_before(self), reports)
         return {"results_uri": reports[-1].details["results_uri"], "results": reports[-1].items_out}
 
     def _take(self, context: Context, watch: Mapping[str, Any]) -> RunContext:
