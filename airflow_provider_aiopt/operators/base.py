@@ -139,6 +139,15 @@ class ShardOperator(StageOperator):
         return refs[0] if isinstance(self.shard, str) else refs
 
 
+def reporting_before(task: BaseOperator) -> list[str]:
+    """Return the ids of the tasks before *task*, mapped or not, that are of this package's operators."""
+    return sorted(
+        operator.task_id
+        for operator in task.get_flat_relatives(upstream=True)
+        if any(isinstance(link, StageTimingsLink) for link in operator.operator_extra_links)
+    )
+
+
 def check_shards(run: RunContext) -> RunContext:
     """Return *run* if the deployment allows as many shards as its spec asks for.
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_aiopt.airflow.context import advise_on_stream, push_reports
+from airflow_provider_aiopt.airflow.run_report import push_run_report
 from airflow_provider_aiopt.airflow.taking import take_uploads
-from airflow_provider_aiopt.operators.base import ProfiledOperator, parse_refs
-from airflow_provider_aiopt.operators.run_report import push_run_report
+from airflow_provider_aiopt.operators.base import ProfiledOperator, parse_refs, reporting_before
 
 if TYPE_CHECKING:
     from airflow.sdk import Context, XComArg
@@ -65,7 +65,7 @@ class PipelineOperator(ProfiledOperator):
             reports = run_streaming(run, refs)
         told = advise_on_stream(reports)
         push_reports(context, told)
-        push_run_report(context, self, told)
+        push_run_report(context, reporting_before(self), told)
         return {"results_uri": reports[-1].details["results_uri"], "results": reports[-1].items_out}
 
     def _take(self, context: Context, watch: Mapping[str, Any]) -> RunContext:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_aiopt.operators.base import ShardOperator, parse_refs
-from airflow_provider_aiopt.operators.run_report import push_run_report
+from airflow_provider_aiopt.airflow.run_report import push_run_report
+from airflow_provider_aiopt.operators.base import ShardOperator, parse_refs, reporting_before
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -28,5 +28,5 @@ class PostprocessOperator(ShardOperator):
         :returns: ``results_uri``, the folder of the result files, and how many ``results`` they hold
         """
         report = self._run_stage(context, parse_refs(self.shard)).report
-        push_run_report(context, self, [report])
+        push_run_report(context, reporting_before(self), [report])
         return {"results_uri": report.details["results_uri"], "results": report.items_out}

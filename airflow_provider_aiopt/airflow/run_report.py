@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_aiopt.airflow.context import RUN_REPORT_KEY
 from airflow_provider_aiopt.airflow.reports import pull_reports
-from airflow_provider_aiopt.links.stage_timings import StageTimingsLink
 
 if TYPE_CHECKING:
-    from airflow.sdk import BaseOperator
-
     from airflow_provider_aiopt.telemetry.reports import StageReport
 
 log = logging.getLogger(__name__)
@@ -22,15 +19,15 @@ _NEARLY_LAST = 16
 that end at the same moment do not see each other's state, but the last one sees all reports."""
 
 
-def push_run_report(context: Mapping[str, Any], task: BaseOperator, own: Sequence[StageReport]) -> None:
-    """Leave the account of the run: of *task*, and of those before it that report.
+def push_run_report(context: Mapping[str, Any], before: Sequence[str], own: Sequence[StageReport]) -> None:
+    """Leave the account of the run: of this task, and of those before it that report.
 
     Of a mapped task each instance may be the last; those that find reports of all leave it.  What goes wrong
     costs the account and a warning, never the task: its results are committed.
 
-    :param context: of *task*, which has left its own reports
-    :param task: the last stage of a pipeline
-    :param own: what it reports
+    :param context: of the last stage of a pipeline, which has left its own reports
+    :param before: ids of the tasks before it that may report
+    :param own: what it reports itself
     """
     from airflow_provider_aiopt.advisor.diagnosis import diagnose
     from airflow_provider_aiopt.advisor.texts import advice
@@ -41,7 +38,8 @@ def push_run_report(context: Mapping[str, Any], task: BaseOperator, own: Sequenc
         reports = _own_and_siblings(context, own)
         if reports is None:
             return
-        report = build_run_report([*_before(context, task), *reports])
+        earlier = [report for task_id in before for report in pull_reports(context["ti"], task_id)]
+        report = build_run_report([*earlier, *reports])
         context["ti"].xcom_push(key=RUN_REPORT_KEY, value=run_digest(report, advice(diagnose(report))))
     except Exception:  # whatever Airflow's API answers
         log.warning("The run's report is not left as the XCom %s", RUN_REPORT_KEY, exc_info=True)
@@ -60,14 +58,3 @@ def _own_and_siblings(context: Mapping[str, Any], own: Sequence[StageReport]) ->
     found = pull_reports(instance, instance.task_id) if instances > 1 else list(own)
     heard = {report.task.map_index for report in found if report.task}
     return found if len(heard) == instances else None
-
-
-def _before(context: Mapping[str, Any], task: BaseOperator) -> list[StageReport]:
-    upstream = task.get_flat_relatives(upstream=True)
-    ids = sorted(operator.task_id for operator in upstream if _may_report(operator))
-    return [report for task_id in ids for report in pull_reports(context["ti"], task_id)]
-
-
-def _may_report(operator: Any) -> bool:
-    """Tell whether a task, mapped or not, is of this package's operators."""
-    return any(isinstance(link, StageTimingsLink) for link in operator.operator_extra_links)

@@ -16,7 +16,8 @@ from airflow_provider_aiopt import (
     PostprocessOperator,
 )
 from airflow_provider_aiopt.airflow.context import REPORT_KEY, REPORTS_KEY, RUN_REPORT_KEY
-from airflow_provider_aiopt.operators.run_report import push_run_report
+from airflow_provider_aiopt.airflow.run_report import push_run_report
+from airflow_provider_aiopt.operators.base import reporting_before
 from airflow_provider_aiopt.telemetry.reports import STAGES, StageReport
 from airflow_provider_aiopt.telemetry.testing import make_stage_report, make_task
 
@@ -37,7 +38,7 @@ def staged() -> PostprocessOperator:
 
 
 def left(instance: FakeTaskInstance, task: Any, *own: StageReport) -> Any:
-    push_run_report(task_context(instance), task, own)
+    push_run_report(task_context(instance), reporting_before(task), own)
     return instance.xcoms.get(RUN_REPORT_KEY)
 
 
