@@ -55,14 +55,14 @@ def decoded(payload: bytes) -> Any:
     [
         (b"x", b"x"),
         (bytearray(b"x"), b"x"),
-        (memoryview(b"x"), b"x"),
+        pytest.param(memoryview(b"x"), b"x", id="memoryview"),
         ("é", "é".encode()),
         (3, b"[3]"),
         (np.float32(0.5), b"[0.5]"),
         (np.bytes_(b"x"), b"x"),
         (np.str_("x"), b"x"),
         (np.array(b"x", object), b"x"),
-        (Tensor(np.array(7)), b"[7]"),
+        pytest.param(Tensor(np.array(7)), b"[7]", id="tensor"),
     ],
     ids=repr,
 )
