@@ -13,6 +13,7 @@ import pytest
 from components import PREFIX, REQUIRE_ALL, all_required
 from dag_test import DagTester
 from hypothesis import settings
+from threads import forget_running_threads
 
 # The same examples everywhere and every time; a slow machine is no fault of an example.
 settings.register_profile("aiopt", derandomize=True, deadline=None)
@@ -33,6 +34,12 @@ def _heed_ctrl_c() -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _only_threads_of_its_own() -> None:
+    """Whatever order the tests run in."""
+    forget_running_threads()
 
 
 @pytest.fixture(scope="session")

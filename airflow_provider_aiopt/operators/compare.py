@@ -9,6 +9,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_aiopt.airflow.context import open_workspace, task_identity
 from airflow_provider_aiopt.airflow.failures import no_vain_retries
+from airflow_provider_aiopt.links.stage_timings import StageTimingsLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -34,6 +35,7 @@ class CompareOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("runs", "settings", "min_agreement", "workspace")
     template_fields_renderers: ClassVar[dict[str, str]] = {"runs": "json", "settings": "json"}
+    operator_extra_links = (StageTimingsLink(),)
     ui_color = "#e6f4ea"
 
     def __init__(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.standard.operators.branch import BaseBranchOperator
 
 from airflow_provider_aiopt.airflow.failures import no_vain_retries
+from airflow_provider_aiopt.links.stage_timings import StageTimingsLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -33,6 +34,7 @@ class DecideOperator(BaseBranchOperator):
 
     template_fields: Sequence[str] = ("comparison", "variants", "publish")
     template_fields_renderers: ClassVar[dict[str, str]] = {"comparison": "json"}
+    operator_extra_links = (StageTimingsLink(),)
     ui_color = "#e6f4ea"
 
     def __init__(

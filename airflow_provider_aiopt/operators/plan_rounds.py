@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_provider_aiopt.airflow.failures import no_vain_retries
+from airflow_provider_aiopt.links.stage_timings import StageTimingsLink
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -25,6 +26,7 @@ class PlanRoundsOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("variants", "rounds")
+    operator_extra_links = (StageTimingsLink(),)
     ui_color = "#e6f4ea"
 
     def __init__(

@@ -53,6 +53,8 @@ def load_model(
         runtime = _loaded.get(key)
         if runtime is None:
             runtime = _loaded[key] = _open(spec, files, batch_sizes, normalisation)
+        elif isinstance(runtime, OnnxRuntime):
+            runtime.file = files.file  # where it was loaded from may be gone by the time it is opened again
     return LoadedModel(files=files, runtime=runtime)
 
 

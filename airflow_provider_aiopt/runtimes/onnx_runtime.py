@@ -78,8 +78,9 @@ class OnnxRuntime:
             raise MissingExtraError("onnxruntime", "cpu", "Running an ONNX model") from error
         onnxruntime.disable_telemetry_events()  # some builds report their use to their makers
         opener = _Opener(onnxruntime, device, threads or usable_cores(), engines, profile)
+        self.file = file
         self._reopen = partial(
-            OnnxRuntime, file, device=device, threads=threads, engines=engines, normalisation=normalisation
+            OnnxRuntime, device=device, threads=threads, engines=engines, normalisation=normalisation
         )
         self.normalisation: str | None = None
         # On the CPU numpy does it: docs/performance.md has the measurements.
@@ -116,7 +117,7 @@ class OnnxRuntime:
 
         :param prefix: the beginning of the profile's file name
         """
-        return self._reopen(profile=prefix)
+        return self._reopen(self.file, profile=prefix)
 
     def end_profile(self) -> Path:
         """End the profile and return its file."""

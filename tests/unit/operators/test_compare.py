@@ -14,7 +14,7 @@ from airflow_provider_aiopt import CompareOperator, DecideOperator, PlanRoundsOp
 from airflow_provider_aiopt.airflow.context import REPORTS_KEY
 from airflow_provider_aiopt.data.folder import Folder
 from airflow_provider_aiopt.telemetry.reports import StageReport
-from airflow_provider_aiopt.telemetry.run_report import write_stage_report
+from airflow_provider_aiopt.telemetry.run_report import load_stage_reports, write_stage_report
 from airflow_provider_aiopt.telemetry.testing import make_stage_report
 
 VARIANTS = {"large": {"execution.batch_size": 2}, "streamed": {"mode": "streaming"}}
@@ -95,7 +95,8 @@ class TestVariant:
         assert [report.resumed_items for report in reports] == [0] * 4
         assert reports[-1].items_out == 4
         assert (reports[0].details.get("mode") == "streaming") is (mode == "streaming")
-        assert max(reports[2].batch_sizes) == min(batch, 4)
+        whole = {report.stage: report for report in load_stage_reports(Folder.open(str(work / name)))}
+        assert max(whole["inference"].batch_sizes) == min(batch, 4)
         left = {path.name for path in (work / name).iterdir()}
         assert {"reports", "results"} <= left
         assert not left & {"ingest", "preprocess", "inference", "postprocess"}

@@ -94,9 +94,23 @@ def test_a_session_that_normalises_is_another(tmp_path: Path, opened: list[Path]
 
 def test_sizes_of_calls_matter_to_engines_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(loading, "OnnxRuntime", lambda _, engines, **__: asked.append(engines) or object())
+
+    class Asked(loading.OnnxRuntime):
+        def __init__(self, file: Path, *, engines: Any, **_: Any) -> None:
+            asked.append(engines)
+
+    monkeypatch.setattr(loading, "OnnxRuntime", Asked)
     spec = model(tmp_path / "a.onnx")
     assert load_model(spec, batch_sizes=(8,)).runtime is load_model(spec, batch_sizes=(4,)).runtime
     engines = spec.model_copy(update={"device": "tensorrt"})
     assert load_model(engines, batch_sizes=(8,)).runtime is not load_model(engines, batch_sizes=(4,)).runtime
     assert [request.batch_sizes for request in asked] == [(), (8,), (4,)]
+
+
+def test_a_model_that_has_moved_is_opened_again_where_it_lies_now(tmp_path: Path) -> None:
+    first, second = model(tmp_path / "a.onnx"), model(tmp_path / "b.onnx")
+    assert load_model(first).runtime is load_model(second).runtime
+    (tmp_path / "a.onnx").unlink()
+    runtime = load_model(second).runtime
+    assert isinstance(runtime, loading.OnnxRuntime)
+    assert runtime.profiled(tmp_path / "trace").end_profile().exists()
