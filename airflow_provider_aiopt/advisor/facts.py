@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -302,12 +302,11 @@ class Facts:
 
     def spans_of(self, stage: StageFacts) -> tuple[TaskSpan, ...]:
         """Return the tasks of a stage that Airflow's times are known of."""
-        return tuple(span for span in self.spans if span.stage == stage.name)
+        return self._spans_by_stage.get(stage.name, ())
 
     def slots_of(self, stage: StageFacts) -> float:
         """Return how many tasks of a stage ran at once: at most by Airflow's times, else on average."""
-        spans = self.spans_of(stage)
-        return float(most_at_once(spans)) if spans else stage.concurrency
+        return float(self._most_at_once.get(stage.name, stage.concurrency))
 
     def idle_s(self, stage: StageFacts) -> float:
         """Return how long, in all, a stage's slots stood empty between its tasks."""
@@ -322,13 +321,19 @@ class Facts:
         """From each stage's last end until the scheduler found the next stage's first task runnable."""
         return tuple(
             max(0.0, min(span.scheduled for span in later) - max(span.ended for span in earlier))
-            for earlier, later in pairwise(self._spans_by_stage())
+            for earlier, later in pairwise(filter(None, map(self._spans_by_stage.get, STAGES)))
         )
 
-    def _spans_by_stage(self) -> Iterator[Sequence[TaskSpan]]:
-        for stage in STAGES:
-            if found := [span for span in self.spans if span.stage == stage]:
-                yield found
+    @cached_property
+    def _spans_by_stage(self) -> dict[str, tuple[TaskSpan, ...]]:
+        found: dict[str, list[TaskSpan]] = {}
+        for span in self.spans:
+            found.setdefault(span.stage, []).append(span)
+        return {stage: tuple(spans) for stage, spans in found.items()}
+
+    @cached_property
+    def _most_at_once(self) -> dict[str, int]:
+        return {stage: most_at_once(spans) for stage, spans in self._spans_by_stage.items()}
 
 
 def most_at_once(spans: Sequence[TaskSpan]) -> int:

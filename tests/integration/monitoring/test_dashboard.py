@@ -83,7 +83,7 @@ class Monitored:
         self.answers.append({name: values(self.prometheus, target) for name, target in TARGETS.items()})
 
     def has_alert(self) -> bool:
-        """Whether one of a pipeline pends; for a moment at the beginning that the exporter is down may, too."""
+        """Whether one of a pipeline pends, which at the beginning that of the exporter may do, too."""
         return bool(self.prometheus.query('ALERTS{dag_id!=""}'))
 
     def total(self, expression: str) -> float:
