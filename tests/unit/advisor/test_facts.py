@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from advisor_reports import in_airflow, mapped, run, streamed, task_times
 
+from airflow_provider_aiopt.advisor.diagnosis import diagnose
 from airflow_provider_aiopt.advisor.facts import Facts, TaskSpan, most_at_once
 
 
@@ -52,6 +55,18 @@ def test_a_streamed_stage_takes_what_its_threads_work() -> None:
 def test_most_at_once_counts_no_task_that_begins_as_another_ends() -> None:
     spans = [_span(0, 2), _span(2, 4), _span(1, 3)]
     assert most_at_once(spans) == 2
+
+
+def test_how_many_ran_at_once_is_counted_once_for_a_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[int] = []
+
+    def count(spans: Sequence[TaskSpan]) -> int:
+        counted.append(len(spans))
+        return most_at_once(spans)
+
+    monkeypatch.setattr("airflow_provider_aiopt.advisor.facts.most_at_once", count)
+    diagnose(mapped(tasks=300, at_once=4, each_s=1.0, start_up_s=0.1, cpu_s=1.0))
+    assert counted.count(300) == 1, "else a page of many tasks takes seconds"
 
 
 def _span(started: float, ended: float) -> TaskSpan:
