@@ -19,10 +19,10 @@ from airflow_provider_aiopt.compare.models import (
     MetricComparison,
     VariantComparison,
 )
-from airflow_provider_aiopt.exceptions import MissingExtraError, ReportError
+from airflow_provider_aiopt.exceptions import MissingExtraError
 from airflow_provider_aiopt.telemetry import units
 from airflow_provider_aiopt.telemetry.export import write_bytes
-from airflow_provider_aiopt.telemetry.plot import FORMATS, shorten
+from airflow_provider_aiopt.telemetry.plot import image_format, shorten
 
 _STYLES = {"better": "bold green", "worse": "bold red", "equivalent": "bold", "inconclusive": "bold yellow"}
 _COLOURS = {"better": "#2E7D4F", "worse": "#D1495B", "equivalent": "#4C78A8", "inconclusive": "#8C8C8C"}
@@ -204,11 +204,7 @@ def write_plot(comparison: Comparison, path: Path | str) -> None:
     :raises ReportError: if the suffix is another
     :raises StorageError: if the file cannot be written
     """
-    suffix = Path(path).suffix.lower().removeprefix(".")
-    if suffix not in FORMATS:
-        raise ReportError(
-            f"Cannot draw to {path}: the name ends neither in .png nor in .svg. Choose one of them"
-        )
+    suffix = image_format(path)
     try:
         import matplotlib as mpl
         from matplotlib.figure import Figure

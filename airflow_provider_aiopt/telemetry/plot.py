@@ -23,6 +23,19 @@ _NAME_LENGTH = 28
 _TITLE_LENGTH = 72
 
 
+def image_format(path: Path | str) -> str:
+    """Return the format, ``png`` or ``svg``, that a file's name asks for.
+
+    :raises ReportError: if the suffix is another
+    """
+    suffix = Path(path).suffix.lower().removeprefix(".")
+    if suffix not in FORMATS:
+        raise ReportError(
+            f"Cannot draw to {path}: the name ends neither in .png nor in .svg. Choose one of them"
+        )
+    return suffix
+
+
 def write_plot(report: RunReport, path: Path | str) -> None:
     """Draw the stages of *report* as bars and write them to a PNG or SVG file.
 
@@ -36,11 +49,7 @@ def write_plot(report: RunReport, path: Path | str) -> None:
     :raises ReportError: if the suffix is another
     :raises StorageError: if the file cannot be written
     """
-    suffix = Path(path).suffix.lower().removeprefix(".")
-    if suffix not in FORMATS:
-        raise ReportError(
-            f"Cannot draw to {path}: the name ends neither in .png nor in .svg. Choose one of them"
-        )
+    suffix = image_format(path)
     try:
         import matplotlib as mpl
         from matplotlib.figure import Figure

@@ -27,7 +27,7 @@ class Patient(AbstractContextManager["Patient"], ABC):
 
 
 @dataclass(frozen=True)
-class Illness:
+class Illness(ABC):
     """One planted cause.
 
     :param name: its name in tables and files
@@ -39,9 +39,9 @@ class Illness:
     rule: str
     planted: str
 
+    @abstractmethod
     def patient(self, folder: Path) -> Patient:
         """Return the pipeline.
 
         :param folder: an empty folder for all that it makes
         """
-        raise NotImplementedError

@@ -33,13 +33,13 @@ class Pod:
         self.image = image
         self.work, self.xcom = volume("work"), volume("xcom")
         photographs = ROOT / "examples/photographs"
-        volumes = [f"{photographs}:/photographs:ro", f"{self.work}:/work", f"{self.xcom}:/airflow/xcom"]
+        volumes = [f"{photographs}:/photographs:ro", f"{self.work}:/shared", f"{self.xcom}:/airflow/xcom"]
         self.options = run_options(volumes=volumes)
 
     def run(self, stage: str, *arguments: str, spec: Any = SPEC, code: int = 0) -> tuple[StageResult, str]:
         """Run a task and return its result and what it wrote to standard error."""
         text = json.dumps(spec)
-        command = ("stage", stage, "--spec", text, "--workspace=/work/run", "--run-id=r", *arguments)
+        command = ("stage", stage, "--spec", text, "--workspace=/shared/run", "--run-id=r", *arguments)
         ended = podman(*self.options, self.image, *command, check=False)
         assert ended.returncode == code, ended.stderr
         content = (self.xcom / "return.json").read_bytes()
