@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -28,7 +29,7 @@ class ProfileRequest:
     allowed: tuple[str, ...] = ()
 
 
-class StageProfiler:
+class StageProfiler(ABC):
     """Watches one stage, or all stages of a stream; subclasses say how.
 
     :meth:`start` comes before the stage's clock runs and :meth:`write` after it has stopped.  Between them
@@ -66,12 +67,12 @@ class StageProfiler:
     def subjects(self, stage: str, *subjects: object) -> None:
         """Take note of what *stage* works with."""
 
+    @abstractmethod
     def write(self, folder: Path) -> dict[str, JsonValue]:
         """Write the artefacts into *folder*, which is empty.
 
         :returns: further facts for the report, few
         """
-        raise NotImplementedError
 
     def overhead(self) -> Overhead | None:
         """Return what it has cost, None where that cannot be told; called after :meth:`write`."""
