@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 import ui_answers
@@ -40,6 +41,16 @@ class Watched:
         """Open one of the pages, and return once it shows something."""
         self.page.goto(self.site.url + page)
         self.page.wait_for_selector("#content:not([hidden]), #empty:not([hidden]), #message:not([hidden])")
+        return self.page
+
+    def open_whole(self, page: str) -> Page:
+        """Open one of the pages, and return once it shows all that it will: a run's samples come last."""
+        if not page.startswith("run.html"):
+            return self.open(page)
+        with self.page.expect_response(lambda answer: urlsplit(answer.url).path.endswith("/hardware")):
+            self.open(page)
+        # What the page does with the answer comes before the second frame from now.
+        self.page.evaluate("new Promise(r => requestAnimationFrame(() => requestAnimationFrame(() => r())))")
         return self.page
 
     def overflow(self) -> int:

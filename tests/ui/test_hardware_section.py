@@ -98,7 +98,7 @@ def test_the_tab_of_a_task_asks_for_that_task(watched, site: Site):
 @pytest.mark.parametrize("status", [404, 500])
 def test_without_samples_the_page_goes_without(watched, site: Site, status: int):
     site.answer(HARDWARE, {"detail": "no"}, status)
-    page = watched.open(ADDRESS)
+    page = watched.open_whole(ADDRESS)
     page.wait_for_selector("#timeline canvas")
     expect(page.locator("#hardware-section")).to_be_hidden()
     expect(page.locator("#message")).to_be_hidden()
@@ -106,7 +106,7 @@ def test_without_samples_the_page_goes_without(watched, site: Site, status: int)
 
 def test_a_run_that_sampled_nothing_shows_no_empty_chart(watched, site: Site):
     site.answer(HARDWARE, ui_answers.hardware() | {"curves": [], "tasks": [], "fullest": None})
-    page = watched.open(ADDRESS)
+    page = watched.open_whole(ADDRESS)
     page.wait_for_selector("#timeline canvas")
     expect(page.locator("#hardware-section")).to_be_hidden()
 
@@ -114,7 +114,7 @@ def test_a_run_that_sampled_nothing_shows_no_empty_chart(watched, site: Site):
 def test_samples_are_asked_for_when_a_task_has_ended(watched, site: Site):
     site.answer(ROUTE, RUN | {"state": "running", "tasks": RUN["tasks"][:1]})
     site.answer(HARDWARE, ui_answers.hardware() | {"curves": [], "tasks": [], "fullest": None})
-    page = watched.open(ADDRESS)
+    page = watched.open_whole(ADDRESS)
     site.answer(ROUTE, RUN | {"state": "running", "tasks": RUN["tasks"][:1], "results": 1})
     expect(page.locator("#facts")).to_contain_text("Results1")
     assert sum("/api/" in asked and asked.endswith("/hardware") for asked in site.asked) == 1

@@ -116,14 +116,14 @@ def test_markup_in_names_stays_text(watched, site: Site):
 @pytest.mark.parametrize("width", [360, 768, 1920])
 def test_no_page_is_wider_than_its_window(watched, address: str, width: int):
     watched.page.set_viewport_size({"width": width, "height": 800})
-    watched.open(address)
+    watched.open_whole(address)
     assert watched.overflow() <= 0
 
 
 @pytest.mark.parametrize("address", PAGES)
 @pytest.mark.parametrize("watched", ["light", "dark"], indirect=True)
 def test_text_has_contrast_in_both_themes(watched, address: str):
-    page = watched.open(address)
+    page = watched.open_whole(address)
     low = page.evaluate(
         """least => {
         const rgb = text => text.match(/[\\d.]+/g).slice(0, 3).map(Number);
@@ -152,13 +152,13 @@ def test_text_has_contrast_in_both_themes(watched, address: str):
 @pytest.mark.parametrize("address", PAGES)
 def test_dark_is_followed_from_what_airflow_stored(watched, address: str):
     watched.page.add_init_script("localStorage.setItem('theme', 'dark')")
-    page = watched.open(address)
+    page = watched.open_whole(address)
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 29)"
 
 
 @pytest.mark.parametrize("address", PAGES)
 def test_the_keyboard_reaches_everything_and_charts_have_words(watched, address: str):
-    page = watched.open(address)
+    page = watched.open_whole(address)
     reachable = page.evaluate(
         "[...document.querySelectorAll('a[href], select, input, summary, .scroll')]"
         ".filter(n => n.checkVisibility()).length"

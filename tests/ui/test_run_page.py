@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from urllib.parse import urlencode
 
 import pytest
@@ -17,7 +16,6 @@ from playwright.sync_api import Page, expect  # noqa: E402
 RUN = ui_answers.run()
 ROUTE = f"/dags/{RUN['dag_id']}/runs/{RUN['run_id']}"
 ADDRESS = "run.html?" + urlencode({"dag_id": RUN["dag_id"], "run_id": RUN["run_id"]})
-FIRST_CHART_S = 5.0  # 0.5 s on an idle machine: this only catches what hangs
 
 
 def fact(page: Page, name: str) -> str:
@@ -125,10 +123,8 @@ def test_downloads_and_links_lie_under_the_base_path(watched):
 
 def test_five_hundred_shards_are_grouped_and_all_reachable(watched, site: Site):
     site.answer(ROUTE, ui_answers.mapped_run(500))
-    began = time.monotonic()
     page = watched.open(ADDRESS)
     page.wait_for_selector("#timeline canvas")
-    assert time.monotonic() - began < FIRST_CHART_S
     assert len(drawn(page, "timeline")["computing"]) == 1 + 4 + 1
     expect(page.locator("#timeline-note")).to_contain_text("502 tasks")
     page.locator("#timeline-view").select_option("all")
