@@ -183,6 +183,8 @@ _DEVICE = {"threads": 2, "device_busy": 0.4}
 _WIDE = {
     "columns": [{"name": "x", "dtype": "float64", "row_bytes": 8000, "holds": "uint8"}],
     "write_s": 10.0,
+    "user_s": 1.0,
+    "system_s": 3.0,
 }
 
 SICK: Mapping[str, Callable[[], RunReport]] = {

@@ -81,6 +81,11 @@ class StageFacts:
         return self._sum(lambda evidence: evidence.user_s + evidence.system_s)
 
     @property
+    def system_s(self) -> float:
+        """CPU time that the kernel took for its processes; in streaming for all stages."""
+        return self._sum(lambda evidence: evidence.system_s)
+
+    @property
     def switches(self) -> int:
         """Context switches of its processes."""
         return int(self._sum(lambda found: found.voluntary_switches + found.involuntary_switches))

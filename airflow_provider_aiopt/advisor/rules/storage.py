@@ -19,9 +19,12 @@ _LOCAL_BYTES_PER_S = 200e6
 
 def _reading_s(facts: Facts, stage: StageFacts) -> float:
     """Return for how long ingestion was held up by its reads, all its tasks together."""
-    waited = stage.summary.busy_s if facts.streamed else stage.summary.wait_input_s
     readers = facts.number("source.readers") or 1
-    return min(waited, stage.read_s / readers)
+    if facts.streamed:
+        return min(stage.summary.busy_s, stage.read_s / readers)
+    # Until its first batch a task lists, and reads that batch.
+    first = stage.read_s / max(1, stage.batches) * stage.reading_tasks / readers
+    return max(0.0, stage.summary.wait_input_s - max(0.0, stage.setup_s - first))
 
 
 def _latency_bound(stage: StageFacts) -> bool:
@@ -89,7 +92,8 @@ RULES = (
         family="storage",
         finds="reads that wait for a distant or slow storage, too few of them at once",
         changes="`source.readers`",
-        formula="reading = max(time of all reads / readers, one read of each task, CPU time / cores)",
+        formula="saved = wait for input without getting ready - max(time of all reads / readers, one read of "
+        "each task, CPU time / cores)",
         assumptions="a read takes as long beside others: the storage is not at its limit",
         reason=f"{LITTLE}; {DENNING}",
         look=_readers,

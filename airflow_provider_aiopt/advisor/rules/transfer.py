@@ -27,7 +27,7 @@ def _narrow(facts: Facts) -> Finding | None:
     handling = max(0.0, infer.compute_s - infer.call_s / infer.lanes / infer.concurrency)
     moved = handling
     if not facts.streamed:
-        moved += prepare.summary.wait_output_s / prepare.concurrency + _shared_with_writer_s(facts, prepare)
+        moved += prepare.summary.wait_output_s / prepare.concurrency + _kernel_s(prepare)
         moved += infer.summary.wait_input_s / infer.concurrency
     return Finding(
         title=f"Prepared records take {size(before)} each as "
@@ -42,11 +42,9 @@ def _narrow(facts: Facts) -> Finding | None:
     )
 
 
-def _shared_with_writer_s(facts: Facts, stage: StageFacts) -> float:
-    """Return what the work lost to the thread that writes, where the two have more threads than cores."""
-    threads = (facts.number("execution.workers") or facts.cores) + 1
-    writing = min(1.0, stage.written_s / stage.concurrency / stage.elapsed_s) if stage.elapsed_s else 0.0
-    return stage.compute_s * max(0.0, 1 - facts.cores / threads) * writing
+def _kernel_s(stage: StageFacts) -> float:
+    """Return what of a stage's work the kernel did: it hands out pages of memory and copies them to files."""
+    return stage.compute_s * min(1.0, stage.system_s / stage.process_cpu_s) if stage.process_cpu_s else 0.0
 
 
 def _narrower(column: ColumnFacts) -> str | None:
@@ -82,12 +80,10 @@ RULES = (
         finds="records kept in wider numbers than their values need, such as int64 made float64",
         changes="`preprocess.store_as`",
         formula="saved = (waits to write and read what lies between preprocess and inference, "
-        "feeding it, and "
-        "what preparing loses to the writing thread where threads outnumber cores) "
-        "x (1 - new bytes / bytes)",
-        assumptions="that time grows with the bytes; the first batch shows what the values are, "
-        "and an integer "
-        "type that does not hold a later one fails the task",
+        "feeding it, and the kernel's share of preparing it) x (1 - new bytes / bytes)",
+        assumptions="that time grows with the bytes, as the kernel's does that hands out memory and copies "
+        "it to files; the first batch shows what the values are, and an integer type that does not hold a "
+        "later one fails the task",
         reason=AMDAHL,
         look=_narrow,
     ),

@@ -9,7 +9,7 @@ from airflow_provider_aiopt.advisor.texts import advice, explanation, one_line
 
 def test_one_line_says_what_limits_the_run_and_what_to_change() -> None:
     line = one_line(diagnose(SICK["storage.readers"]()))
-    assert line.startswith("Limited by storage. Set source.readers = 32 (now 4): 1.70 times as fast, ")
+    assert line.startswith("Limited by storage. Set source.readers = 32 (now 4): 1.73 times as fast, ")
     assert "\n" not in line
 
 
