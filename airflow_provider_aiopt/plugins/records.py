@@ -52,6 +52,7 @@ _RUN_COLUMNS = (
     DagRun.state.label("state"),
     DagRun.start_date,
     DagRun.end_date,
+    DagRun.queued_at,
 )
 
 
@@ -165,6 +166,7 @@ def _known_run(row: Row[Any]) -> KnownRun:
         state=str(row.state),
         started_at=row.start_date,
         ended_at=row.end_date,
+        queued_at=row.queued_at,
     )
     return KnownRun(row.id, facts)
 

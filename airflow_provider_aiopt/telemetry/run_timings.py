@@ -53,7 +53,7 @@ def build_run_timings(
     """
     instances = {(task.task_id, task.map_index): task for task in tasks}
     current = [report for report in reports if _is_current(report, instances)]
-    report = build_run_report(current, task_times=tasks) if current else None
+    report = build_run_report(current, task_times=tasks, queued_s=run.queued_s) if current else None
     rows = _reported_rows(report, instances) + _silent_rows(report, tasks)
     return RunTimings(
         dag_id=run.dag_id,

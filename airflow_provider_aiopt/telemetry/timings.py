@@ -42,6 +42,7 @@ class RunFacts(_Timings):
     :param state: ``queued``, ``running``, ``success`` or ``failed``
     :param started_at: when the scheduler began it; None while it is queued
     :param ended_at: when it ended; None while it runs
+    :param queued_at: when it was made or cleared; None where that is not known
     """
 
     dag_id: str
@@ -49,6 +50,14 @@ class RunFacts(_Timings):
     state: str
     started_at: AwareDatetime | None = None
     ended_at: AwareDatetime | None = None
+    queued_at: AwareDatetime | None = None
+
+    @property
+    def queued_s(self) -> float | None:
+        """How long it waited until the scheduler began it, None where it has not or that is not known."""
+        if self.queued_at is None or self.started_at is None:
+            return None
+        return max(0.0, (self.started_at - self.queued_at).total_seconds())
 
 
 class TaskFacts(TaskTimes):

@@ -7,10 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_aiopt.telemetry.reports import STAGES, StageReport
+from airflow_provider_aiopt.telemetry.reports import STAGES, RunReport, StageReport
 from airflow_provider_aiopt.telemetry.run_timings import build_run_timings, only_task
 from airflow_provider_aiopt.telemetry.testing import EPOCH, make_stage_report, make_task
-from airflow_provider_aiopt.telemetry.timings import SEGMENTS, RunFacts, RunTimings, TaskFacts, TaskTimings
+from airflow_provider_aiopt.telemetry.timings import (
+    SEGMENTS,
+    Advice,
+    RunFacts,
+    RunTimings,
+    TaskFacts,
+    TaskTimings,
+)
 
 
 def at(seconds: float) -> datetime:
@@ -41,6 +48,20 @@ def build(tasks: list[TaskFacts], reports: list[StageReport], **options: Any) ->
 
 def seconds(row: TaskTimings) -> dict[str, float]:
     return {segment.name: segment.seconds for segment in row.segments}
+
+
+@pytest.mark.parametrize(("queued", "waited"), [(-7, 7.0), (1, 0.0), (None, None)])
+def test_what_the_run_waited_is_told_to_the_advisor(queued: float | None, waited: float | None) -> None:
+    facts = run_facts().model_copy(update={"queued_at": None if queued is None else at(queued)})
+    told: list[RunReport] = []
+
+    def advise(run: RunReport) -> tuple[Advice, ...]:
+        told.append(run)
+        return ()
+
+    build([task_facts("inference")], [report("inference")], run=facts, advise=advise)
+
+    assert [run.queued_s for run in told] == [waited]
 
 
 def test_a_task_is_split_from_scheduled_to_its_end() -> None:
