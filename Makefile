@@ -33,7 +33,8 @@ endif
 KEEP ?=
 DEMO_ARGS := $(if $(filter-out 0,$(KEEP)),--keep)
 PYTEST_ARGS ?=
-# Tests wait for servers much of the time. Those of a module stay together, for they share what it starts.
+# Tests wait for servers much of the time. Those of a module stay together, for they share what it starts, and
+# modules come in the order that tests/conftest.py gives them.
 TEST_WORKERS ?= 2
 BENCH_ARGS ?=
 FAULT_ARGS ?=
@@ -53,7 +54,7 @@ demo: $(DEMO) ## Classify six photographs on a real Airflow and say where the ti
 
 .PHONY: test
 test: $(TEST_NEEDS) ## Run all tests (PYTEST_ARGS="-k name" for some, TEST_WORKERS=0 for one by one; AIOPT_REQUIRE_ALL=1 so that none is skipped)
-	@$(BIN)/pytest -n $(TEST_WORKERS) --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: $(TEST) ## Check style, types and the layers

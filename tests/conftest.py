@@ -48,6 +48,14 @@ def dag_tester(tmp_path_factory: pytest.TempPathFactory) -> DagTester:
     return DagTester(tmp_path_factory.mktemp("dag-test"))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what starts servers before the unit tests.
+
+    Processes take whole modules, one after the other: a long one that came last would hold up the end.
+    """
+    items.sort(key=lambda item: "unit" in item.path.parts)
+
+
 def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
     longrepr = report.longrepr
     text = longrepr[2] if isinstance(longrepr, tuple) else str(longrepr)
