@@ -29,6 +29,7 @@ PULLED = f"{REGISTRY}/tools/shell:1"
 """The shell, where the node has to pull it from."""
 
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+_NOT_FOUND = 404
 _TIMEOUT_S = 120.0
 """For what takes seconds: a machine that does much else may be slow."""
 
@@ -67,6 +68,8 @@ class Cluster:
             self.api = config.new_client_from_config(str(self.admin))
             stack.callback(self.api.close)
             self.core = client.CoreV1Api(self.api)
+            self.policy = client.PolicyV1Api(self.api)
+            self.rbac = client.RbacAuthorizationV1Api(self.api)
             self.wait_for(self._takes_pods, "the node takes pods")
             self._dynamic = DynamicClient(self.api, cache_file=str(self.machine.folder / "discovered.json"))
             self._stack = stack.pop_all()
@@ -151,6 +154,47 @@ class Cluster:
             f"the node has {count} {resource}",
         )
 
+    def wait_for_absence(self, read: Callable[..., Any], name: str, namespace: str) -> None:
+        """Wait until an object is gone."""
+
+        def gone() -> bool:
+            try:
+                read(name, namespace)
+            except ApiException as error:
+                return bool(error.status == _NOT_FOUND)
+            return False
+
+        self.wait_for(gone, f"{name} is gone")
+
+    def make_priority(self, name: str, value: int) -> None:
+        """Make a PriorityClass."""
+        api = client.SchedulingV1Api(self.api)
+        api.create_priority_class({"metadata": {"name": name}, "value": value})
+
+    def evict(self, name: str, namespace: str) -> bool:
+        """Ask for a pod to go, as whoever drains a node does."""
+        body = {"metadata": {"name": name, "namespace": namespace}}
+        self.core.create_namespaced_pod_eviction(name, namespace, body)
+        return True
+
+    def set_taints(self, taints: list[Object]) -> None:
+        """Have the node repel pods, or, with none, take all again."""
+        self.core.patch_node(NAME, {"spec": {"taints": taints}})
+
+    def namespaces(self) -> set[str]:
+        """The namespaces that there are."""
+        return {item.metadata.name for item in self.core.list_namespace().items}
+
+    def install_definitions(self, definitions: Iterable[Object]) -> None:
+        """Make the API server know further kinds, unless it does."""
+        api = client.ApiextensionsV1Api(self.api)
+        for item in definitions:
+            name = item["metadata"]["name"]
+            with suppress(ApiException):
+                api.create_custom_resource_definition(item)
+            self.wait_for(lambda name=name: _established(api, name), f"{name} is known")
+        self._dynamic.resources.invalidate_cache()
+
     def pod(self, namespace: str, *, running: bool = False) -> Any:
         """Wait for the one pod of a namespace and return it.
 
@@ -167,3 +211,8 @@ class Cluster:
         node = self.core.read_node(NAME)
         ready = any(item.type == "Ready" and item.status == "True" for item in node.status.conditions or ())
         return ready and not node.spec.taints
+
+
+def _established(api: client.ApiextensionsV1Api, name: str) -> bool:
+    conditions = api.read_custom_resource_definition(name).status.conditions or ()
+    return any(item.type == "Established" and item.status == "True" for item in conditions)

@@ -93,6 +93,8 @@ class ControlPlane:
             # As delivered they ask 20 times a second, and the first sync alone takes half a minute.
             "--kube-api-qps=500",
             "--kube-api-burst=1000",
+            # A claim whose volume came a moment too late is looked at again only then.
+            "--pvclaimbinder-sync-period=500ms",
             "--leader-elect=false",
             "--secure-port=0",
         )

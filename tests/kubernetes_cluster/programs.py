@@ -23,7 +23,7 @@ def kubernetes_programs() -> Path:
 
     They are built once for all, in about 8 minutes of CPU time.  Kubernetes' module is not made to be built
     from elsewhere: it takes parts of itself from its folder ``staging``, which Go heeds in the main module
-    alone.  These parts are published as modules of the same version, and the main module made here names those.
+    alone.  These parts are published as modules of the same version, which the main module made here names.
     """
     folder = TOOLS / f"kubernetes-{VERSION}"
     go = go_toolchain(_GO)
@@ -36,6 +36,7 @@ def kubernetes_programs() -> Path:
 def _build(go: str, folder: Path) -> None:
     source = go_module(_MODULE, f"v{VERSION}")
     packages = [f"{_MODULE}/cmd/{name}" for name in PROGRAMS]
+    TOOLS.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=TOOLS) as module:
         Path(module, "go.mod").write_text(main_module((source / "go.mod").read_text()))
         flags = ["-trimpath", "-ldflags", _linker_flags(), "-o", "programs/"]
