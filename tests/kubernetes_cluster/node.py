@@ -130,6 +130,8 @@ class Node:
             # However full the machine's own disk and memory are, pods are not evicted for it.
             "evictionHard": nothing,
             "imageGCHighThresholdPercent": 100,
+            # How often it looks how much volumes hold; as delivered once a minute.
+            "volumeStatsAggPeriod": "1s",
             "makeIPTablesUtilChains": False,
             "protectKernelDefaults": True,
             "oomScoreAdj": 0,

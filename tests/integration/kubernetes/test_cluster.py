@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
-import yaml
 from components import requires
-from go_tools import go_module
-from helm_chart import ALL_ON, CASES, Chart, helm_program
-from kubernetes_cluster.cluster import PULLED, REGISTRY, SILENT_REGISTRY, Cluster, Object
+from helm_chart import ALL_ON, CASES, Chart, definitions, helm_program
 from pipelines import Site, account
 
 requires("airflow.providers.cncf.kubernetes", "make install")
 
-from kubernetes.client.exceptions import ApiException  # noqa: E402  # needs the extra
+from kubernetes.client import V1EnvFromSource, V1SecretEnvSource  # noqa: E402  # needs the extra
+from kubernetes.client.exceptions import ApiException  # noqa: E402  # the same
+from kubernetes_cluster.cluster import PULLED, REGISTRY, SILENT_REGISTRY, Cluster  # noqa: E402  # the same
+from kubernetes_cluster.places import CODE, Beside, Place, Work, account_without, make_place, use  # noqa: E402
 from pod_tasks import PodTask, TaskStore, in_vain, only_failure  # noqa: E402  # the same
 
 from airflow_provider_aiopt import exceptions as errors  # noqa: E402  # the same
 from airflow_provider_aiopt import pod_override  # noqa: E402  # the same
-from airflow_provider_aiopt.data.folder import Folder  # noqa: E402  # the same
 from airflow_provider_aiopt.telemetry.reports import STAGES, StageReport  # noqa: E402  # the same
 
 pytestmark = [
@@ -38,22 +34,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-OPERATOR = ("github.com/prometheus-operator/prometheus-operator", "v0.85.0")
 GPU = "nvidia.com/gpu"
 GPUS = 2
-SMALL = {"cpu": "100m", "memory": "512Mi"}
-CODE = '''
-import pathlib, time
-
-def photographs(folder, wait_for="", memory=0, disk=0):
-    """Yield photographs, after what is to go wrong first."""
-    held = bytearray(b"x") * memory
-    pathlib.Path("/tmp/full").write_bytes(bytes(disk))
-    while wait_for and not pathlib.Path(wait_for).exists():
-        time.sleep(0.05)
-    return [path.read_bytes() for path in sorted(pathlib.Path(folder).glob("*.png"))]
-'''
-"""A data set of the tests' own, which pods import from their work folder."""
 
 
 @pytest.fixture(scope="module")
@@ -68,77 +50,10 @@ def chart(tmp_path_factory: pytest.TempPathFactory) -> Chart:
     return Chart.copy(helm_program(), tmp_path_factory.mktemp("helm") / "airflow-provider-aiopt")
 
 
-@dataclass
-class Place:
-    """A namespace with the chart's objects in it, and who works there.
-
-    :param worker: a kubeconfig of Airflow's worker
-    :param triggerer: one of Airflow's triggerer
-    """
-
-    cluster: Cluster
-    namespace: str
-    worker: Path
-    triggerer: Path
-
-
-def make_place(cluster: Cluster, namespace: str, objects: Sequence[Object]) -> Place:
-    """Make a namespace with what the chart has for it, but for its job, whose image is not here."""
-    cluster.make_namespace(namespace)
-    worker, triggerer = (cluster.make_account(namespace, f"prod-{who}") for who in ("worker", "triggerer"))
-    cluster.apply(moved(objects, namespace))
-    return Place(cluster, namespace, worker, triggerer)
-
-
-def moved(objects: Sequence[Object], namespace: str) -> list[Object]:
-    """The same objects for another namespace, without jobs and what only an operator knows."""
-    found = [
-        copy.deepcopy(item)
-        for item in objects
-        if item["kind"] not in ("Job", "ServiceMonitor", "PrometheusRule")
-    ]
-    for item in found:
-        item["metadata"]["namespace"] = namespace
-        for subject in item.get("subjects", ()):
-            subject["namespace"] = namespace
-    return found
-
-
 @pytest.fixture(scope="module")
 def place(cluster: Cluster, chart: Chart) -> Place:
     """A namespace as ``helm install`` leaves it."""
     return make_place(cluster, "stages", chart.own())
-
-
-@dataclass
-class Work:
-    """A pipeline over photographs that pods and Airflow reach under the same name."""
-
-    place: Place
-    site: Site
-    claim: str
-
-    def task(self, stage: str = "pipeline", spec: Any = None, **options: Any) -> PodTask:
-        """A task of the chart's worker, whose pod has the work folder."""
-        resources = SMALL | {"claims": {str(self.site.folder): self.claim}} | options.pop("pod_resources", {})
-        defaults = {
-            "namespace": self.place.namespace,
-            "image": self.place.cluster.images.runtime,
-            "pod_resources": resources,
-            "env_vars": {"PYTHONPATH": str(self.site.folder)},
-        }
-        known = options.pop("kubeconfig", self.place.worker)
-        return PodTask(known, stage, spec or self.site.spec, **defaults | options)
-
-    def spec(self, **arguments: Any) -> dict[str, Any]:
-        """The pipeline over the data set of :data:`CODE`, of which something is asked."""
-        source = {"format": "python", "uri": "python:pod_code.photographs"}
-        given = {"folder": str(self.site.photos)} | arguments
-        return self.site.spec | {"source": source | {"arguments": given}}
-
-    @property
-    def workspace(self) -> Folder:
-        return Folder.open(str(self.site.folder / "runs" / "dag" / "run"))
 
 
 @pytest.fixture
@@ -158,13 +73,6 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
 @pytest.fixture
 def work(place: Place, site: Site) -> Work:
     return use(place, site)
-
-
-def use(place: Place, site: Site) -> Work:
-    """Bind a claim of a place to the site's folder."""
-    claim = f"{site.folder.name.replace('_', '-').lower()}-{place.namespace}"
-    place.cluster.make_claim(place.namespace, claim, site.folder)
-    return Work(place, site, claim)
 
 
 class TestStages:
@@ -218,10 +126,8 @@ class TestStages:
         store, go = TaskStore(), work.site.folder / "go"
         spec = work.spec(wait_for=str(go))
         dead = work.task(spec=spec, store=store)
-        made = dead.operator.get_or_create_pod(
-            dead.operator.build_pod_request_obj(dead.context), dead.context
-        )
-        work.place.cluster.pod(work.place.namespace, running=True)
+        dead.operator.get_or_create_pod(dead.operator.build_pod_request_obj(dead.context), dead.context)
+        made = work.place.cluster.pod(work.place.namespace, running=True)
         threading.Timer(0.5, go.touch).start()
         again = work.task(spec=spec, store=store, try_number=2)
         assert again.run()["results"] == 7
@@ -242,33 +148,6 @@ class TestStages:
         work.place.cluster.wait_for_absence(
             work.place.cluster.core.read_namespaced_pod, pod.name, pod.namespace
         )
-
-
-class Beside:
-    """Does something in a thread of its own beside a task, and says how long it took."""
-
-    def __init__(self, act: Callable[[], Any]) -> None:
-        self._act = act
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run)
-        self.seconds = 0.0
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._thread.join()
-        if self._error:
-            raise self._error
-
-    def _run(self) -> None:
-        began = time.monotonic()
-        try:
-            self._act()
-        except BaseException as error:  # noqa: BLE001  # it is raised where the tests see it
-            self._error = error
-        self.seconds = time.monotonic() - began
 
 
 class TestRefusals:
@@ -321,25 +200,6 @@ class TestRefusals:
         )
 
 
-def account_without(place: Place, lacking: set[tuple[str, str]]) -> Path:
-    """Make a service account that may do what the chart's worker may, but for these."""
-    name = "without-" + "-".join(sorted(f"{resource}-{verb}".replace("/", "-") for resource, verb in lacking))
-    api = place.cluster.rbac
-    rules = api.read_namespaced_role("prod-aiopt-launcher", place.namespace).rules
-    left = [
-        {"apiGroups": [""], "resources": [resource], "verbs": verbs}
-        for rule in rules
-        for resource in rule.resources
-        if (verbs := [verb for verb in rule.verbs if (resource, verb) not in lacking])
-    ]
-    api.create_namespaced_role(place.namespace, {"metadata": {"name": name}, "rules": left})
-    subject = {"kind": "ServiceAccount", "name": name, "namespace": place.namespace}
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
-    binding = {"metadata": {"name": name}, "roleRef": role, "subjects": [subject]}
-    api.create_namespaced_role_binding(place.namespace, binding)
-    return place.cluster.make_account(place.namespace, name)
-
-
 class TestStarts:
     """What does not start."""
 
@@ -348,7 +208,7 @@ class TestStarts:
         only_failure(
             work.task("plan", **options),
             errors.PodUnschedulableError,
-            rf"got no node .*Insufficient {GPU}.*There is not enough {GPU} free",
+            rf"got no node.*Insufficient {GPU}.*There is not enough {GPU} free",
         )
         task = work.task("plan", kubeconfig=work.place.cluster.admin, **options)  # who sees the nodes
         message = rf".*asks for 3 {GPU}, and the most that any of 1 nodes has is 2.*Lower PodResources\.gpus"
@@ -379,15 +239,13 @@ class TestStarts:
         assert getattr(error, "retryable", False)
 
     def test_a_secret_that_is_not_there(self, work: Work) -> None:
-        from kubernetes.client import V1EnvFromSource, V1SecretEnvSource
-
         source = V1EnvFromSource(secret_ref=V1SecretEnvSource(name="s3-login"))
         task = work.task("plan", env_from=[source], startup_timeout_seconds=2)
         in_vain(task, errors.PodStartError, r'.*secret "s3-login" not found')
 
     def test_an_image_without_aiopt(self, work: Work) -> None:
         task = work.task("plan", image=PULLED, cmds=["aiopt"])
-        in_vain(task, errors.PodStartError, r".*aiopt")
+        in_vain(task, errors.PodStageError, r".*has no 'aiopt' that runs .*not found in \$PATH")
 
 
 class TestEnds:
@@ -454,7 +312,7 @@ class TestObjects:
     @pytest.mark.parametrize("case", list(CASES))
     def test_the_chart(self, cluster: Cluster, chart: Chart, case: str) -> None:
         objects = chart.own(CASES[case], *ALL_ON)
-        cluster.install_definitions(prometheus_operator())
+        cluster.install_definitions(definitions().values())
         for namespace in {item["metadata"].get("namespace") for item in objects} - cluster.namespaces():
             cluster.make_namespace(namespace)
         cluster.apply(objects, dry_run=True)
@@ -470,10 +328,3 @@ class TestObjects:
         made = cluster.core.create_namespaced_pod("default", pod, dry_run="All")
         assert made.spec.containers[0].resources.requests == {"cpu": "1", "memory": "1Gi", GPU: "1"}
         assert GPU in {item.key for item in made.spec.tolerations}
-
-
-def prometheus_operator() -> list[Object]:
-    """The definitions of the kinds that the chart has of the Prometheus operator."""
-    folder = go_module(*OPERATOR) / "example" / "prometheus-operator-crd"
-    names = ("servicemonitors", "prometheusrules")
-    return [yaml.safe_load((folder / f"monitoring.coreos.com_{name}.yaml").read_text()) for name in names]
