@@ -143,7 +143,7 @@ def only(objects: Sequence[Object], kind: str, name: str, namespace: str = NAMES
 def pod_templates(objects: Sequence[Object]) -> dict[str, Object]:
     """Return the pods in the ConfigMap of pod templates by their file names."""
     data = only(objects, "ConfigMap", "aiopt-pod-templates")["data"]
-    return {name: yaml.safe_load(text) for name, text in data.items()}
+    return {name: yaml.safe_load(text) for name, text in data.items() if name.endswith(".yaml")}
 
 
 def fixed(item: Object) -> Object:
