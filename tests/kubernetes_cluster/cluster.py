@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
@@ -17,7 +18,7 @@ from urllib3.exceptions import HTTPError
 from kubernetes_cluster.certificates import Authority
 from kubernetes_cluster.control_plane import ControlPlane
 from kubernetes_cluster.images import node_images
-from kubernetes_cluster.machine import Machine
+from kubernetes_cluster.machine import Machine, require_machine
 from kubernetes_cluster.node import NAME, Node
 from kubernetes_cluster.programs import kubernetes_programs
 from kubernetes_cluster.registry import Registry
@@ -41,10 +42,10 @@ class Cluster:
     """
 
     def __init__(self, folder: Path) -> None:
-        programs = kubernetes_programs()
+        require_machine()
         etcd = requires_program("etcd", "apt-get install etcd-server")
         containerd = requires_program("containerd", "apt-get install containerd containernetworking-plugins")
-        requires_program("ip", "apt-get install iproute2")
+        programs = kubernetes_programs()
         self.images = node_images()
         self.machine = Machine(folder)
         self._authority = Authority(folder)
@@ -56,6 +57,8 @@ class Cluster:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
+            # Images that are unpacked: nobody looks at them afterwards, and pytest would keep them.
+            stack.callback(shutil.rmtree, self.machine.folder / "containerd", ignore_errors=True)
             stack.enter_context(self.machine)
             registry = Registry(self.images.layout, "tools/shell", self.machine.host_address)
             self._node.know_registry(REGISTRY, stack.enter_context(registry).url)
@@ -194,6 +197,11 @@ class Cluster:
                 api.create_custom_resource_definition(item)
             self.wait_for(lambda name=name: _established(api, name), f"{name} is known")
         self._dynamic.resources.invalidate_cache()
+
+    def remove_pods(self, namespace: str) -> None:
+        """Remove what pods are left, and wait until they are gone."""
+        self.core.delete_collection_namespaced_pod(namespace, grace_period_seconds=0)
+        self.wait_for(lambda: not self.core.list_namespaced_pod(namespace).items, "no pod is left")
 
     def pod(self, namespace: str, *, running: bool = False) -> Any:
         """Wait for the one pod of a namespace and return it.

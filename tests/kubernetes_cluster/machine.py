@@ -17,6 +17,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from components import requires_program, requires_success, skip_absent
+
 CGROUPS = Path("/sys/fs/cgroup")
 PREFIX = "aiopt-kube-"
 _FIRST = "echo ready; while read -r line; do :; done"
@@ -36,6 +38,15 @@ _PARAMETERS = {
 """What a kubelet wants the kernel to be set to.  It finds it set so, and the kernel stays as it is."""
 
 
+def require_machine() -> None:
+    """Skip unless there may be such a part of this machine."""
+    requires_program("ip", "apt-get install iproute2")
+    how = "needs root, and the right to make namespaces and control groups"
+    requires_success("namespaces", ["unshare", "--mount", "--pid", "--net", "--fork", "true"], how)
+    if not all(os.access(controller, os.W_OK) for controller in _controllers()):
+        skip_absent("control groups", how)
+
+
 class Machine:
     """Namespaces and control groups with a name, and a link to them.
 
@@ -44,7 +55,7 @@ class Machine:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.name = PREFIX + secrets.token_hex(4)
+        self.name = f"{PREFIX}{os.getpid()}-{secrets.token_hex(3)}"
         self.cgroup = f"/{self.name}"
         self._programs: dict[str, subprocess.Popen[bytes]] = {}
         self._first: subprocess.Popen[bytes] | None = None
@@ -131,7 +142,7 @@ class Machine:
 
     def _link(self) -> None:
         """Connect it with this machine, and with nothing else."""
-        link = self.name.replace(PREFIX, "aiopt")
+        link = f"aiopt-{self.name.rpartition('-')[2]}"
         _ip("link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", str(self._pid))
         _ip("address", "add", f"{self.host_address}/30", "dev", link)
         _ip("link", "set", link, "up")
@@ -161,9 +172,11 @@ class Machine:
 
 
 def remove_left_cgroups() -> None:
-    """Remove the control groups of clusters that were killed: only those without processes can be."""
+    """Remove the control groups of clusters whose tests were killed."""
     for name in {path.name for controller in _controllers() for path in controller.glob(f"{PREFIX}*")}:
-        remove_cgroups(name, timeout=0)
+        owner = name.removeprefix(PREFIX).partition("-")[0]
+        if not Path("/proc", owner).exists():
+            remove_cgroups(name, timeout=0)
 
 
 def remove_cgroups(name: str, *, timeout: float = 10) -> None:
