@@ -56,6 +56,10 @@ demo: $(DEMO) ## Classify six photographs on a real Airflow and say where the ti
 test: $(TEST_NEEDS) ## Run all tests (PYTEST_ARGS="-k name" for some, TEST_WORKERS=0 for one by one; AIOPT_REQUIRE_ALL=1 so that none is skipped)
 	@$(BIN)/pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
+.PHONY: test-kubernetes
+test-kubernetes: $(TEST) ## Run the tests on a real Kubernetes, as root; the first time it is built, in 8 minutes of CPU time
+	@$(BIN)/pytest tests/integration/kubernetes/test_cluster.py $(PYTEST_ARGS)
+
 .PHONY: lint
 lint: $(TEST) ## Check style, types and the layers
 	$(BIN)/ruff check

@@ -26,6 +26,15 @@ BEGIN = "  # <rendered by scripts/sync_chart.py from airflow_provider_aiopt/prof
 END = "  # </rendered>\n"
 MAPPINGS = "    extraMappings:\n"
 PROFILE = "low-latency"
+SECTION = "scheduler:\n"
+QUEUED = """\
+  # Seconds that a task may wait for a free worker; after the third time Airflow fails it, whatever its
+  # retries. Default: 600. A worker that KEDA starts, a GPU node that is made for it, and shards that wait
+  # for those before them take longer. Longer than it takes the workers to get through the largest run.
+  # Cost: A task whose message the broker lost is queued anew an hour later.
+  task_queued_timeout: "3600"
+"""
+"""Of this chart as of compose, whatever the profile."""
 
 
 def chart_files() -> dict[Path, str]:
@@ -62,7 +71,11 @@ def out_of_date(files: Mapping[Path, str]) -> list[Path]:
 
 
 def _profile() -> str:
-    return textwrap.indent(as_helm(load_profile(PROFILE)), "  ", lambda line: bool(line.strip()))
+    head, section, rest = as_helm(load_profile(PROFILE)).partition(SECTION)
+    if not section:
+        raise ValueError(f"profile {PROFILE} sets nothing in [{SECTION.strip().rstrip(':')}]")
+    text = f"{head}{section}{textwrap.indent(QUEUED, '  ')}{rest}"
+    return textwrap.indent(text, "  ", lambda line: bool(line.strip()))
 
 
 def _mappings() -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from go_tools import go_program
+from go_tools import go_module, go_program
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "helm" / "airflow-provider-aiopt"
@@ -38,6 +38,9 @@ CASES: dict[str, tuple[str, ...]] = {
     "multi-team": ("values-cpu.yaml", "values-multi-team.yaml"),
 }
 """Overlays of the chart by the name of what they are for."""
+
+OPERATOR = ("github.com/prometheus-operator/prometheus-operator", "v0.85.0")
+CUSTOM = {"PrometheusRule": "prometheusrules", "ServiceMonitor": "servicemonitors"}
 
 Object = dict[str, Any]
 
@@ -117,6 +120,13 @@ class Chart:
         return done.stderr
 
 
+def definitions() -> dict[str, Object]:
+    """Return the definitions of the Prometheus operator's kinds that the chart has, or skip."""
+    folder = go_module(*OPERATOR) / "example" / "prometheus-operator-crd"
+    files = {kind: folder / f"monitoring.coreos.com_{plural}.yaml" for kind, plural in CUSTOM.items()}
+    return {kind: yaml.safe_load(path.read_text()) for kind, path in files.items()}
+
+
 def of_kind(objects: Sequence[Object], kind: str, namespace: str = NAMESPACE) -> list[Object]:
     """Return the objects of a kind in a namespace."""
     return [
@@ -133,7 +143,7 @@ def only(objects: Sequence[Object], kind: str, name: str, namespace: str = NAMES
 def pod_templates(objects: Sequence[Object]) -> dict[str, Object]:
     """Return the pods in the ConfigMap of pod templates by their file names."""
     data = only(objects, "ConfigMap", "aiopt-pod-templates")["data"]
-    return {name: yaml.safe_load(text) for name, text in data.items()}
+    return {name: yaml.safe_load(text) for name, text in data.items() if name.endswith(".yaml")}
 
 
 def fixed(item: Object) -> Object:

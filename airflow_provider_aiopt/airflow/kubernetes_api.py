@@ -16,7 +16,7 @@ from airflow_provider_aiopt.kubernetes.status import Json, PodFacts
 
 log = logging.getLogger(__name__)
 
-_NOT_FOUND = 404
+_FORBIDDEN, _NOT_FOUND = 403, 404
 
 
 def look_at(client: CoreV1Api, name: str, namespace: str) -> PodFacts:
@@ -56,6 +56,18 @@ def api_error(error: ApiException | HTTPError, namespace: str) -> PodRefusedErro
     if isinstance(error, ApiException):
         return refused(int(error.status or 0), str(error.body or error.reason or ""), namespace)
     return refused(0, f"the API server does not answer ({error})", namespace)
+
+
+def forbidden(error: BaseException | None) -> ApiException | None:
+    """Return the refusal for want of a permission that led to *error*, None where none did.
+
+    Airflow's operator cleans up behind an error, and what fails then hides it.
+    """
+    while error is not None:
+        if isinstance(error, ApiException) and error.status == _FORBIDDEN:
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def pod_of(manifest: Json) -> V1Pod:

@@ -52,7 +52,7 @@ def classify(facts: PodFacts, *, result: StageResult | None = None, waited: str 
         if error := judge(facts, result):
             return error
     if facts.pod is None:
-        return PodLostError(f"{facts} is gone: somebody deleted it, or its node was lost. {_GOES_ON}")
+        return PodLostError(f"{facts} is gone: it was deleted, or its node was drained or lost. {_GOES_ON}")
     if error := unschedulable(facts, waited):
         return error
     if facts.state("terminated"):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from airflow_provider_aiopt.exceptions import PodUnschedulableError
 from airflow_provider_aiopt.kubernetes.status import Json, PodFacts
 
-_INSUFFICIENT = re.compile(r"Insufficient ([a-z0-9./-]+)")
+_INSUFFICIENT = re.compile(r"Insufficient ([a-z0-9./-]*[a-z0-9])")
 
 
 def unschedulable(facts: PodFacts, waited: str = "") -> PodUnschedulableError | None:

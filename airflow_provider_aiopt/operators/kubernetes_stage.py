@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow_provider_aiopt.exceptions import AioptError, MissingExtraError, PodLostError, SpecError
+from airflow_provider_aiopt.exceptions import (
+    AioptError,
+    MissingExtraError,
+    PodLostError,
+    PodRefusedError,
+    SpecError,
+)
 
 try:
     from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
@@ -22,7 +28,7 @@ from urllib3.exceptions import HTTPError
 from airflow_provider_aiopt.airflow.config import option
 from airflow_provider_aiopt.airflow.context import run_context
 from airflow_provider_aiopt.airflow.failures import no_vain_retries, raised_by_airflow
-from airflow_provider_aiopt.airflow.kubernetes_api import api_error, look_at, plain, pod_of
+from airflow_provider_aiopt.airflow.kubernetes_api import api_error, forbidden, look_at, plain, pod_of
 from airflow_provider_aiopt.airflow.pod_results import account, find_result, parse_result, returned
 from airflow_provider_aiopt.airflow.queueing import send_queue_time
 from airflow_provider_aiopt.kubernetes.command import (
@@ -199,10 +205,12 @@ class KubernetesStageOperator(KubernetesPodOperator):
             except (ApiException, HTTPError) as error:
                 if isinstance(error, ApiException) and error.status == _NOT_FOUND and self._has_pod:
                     raise self._failure(context, error) from error
-                raise api_error(error, self._pod_name[0] if self._pod_name else "") from error
+                raise self._refused(error) from error
             except Exception as error:
                 if not (self._has_pod and raised_by_airflow(error)):
                     raise
+                if denied := forbidden(error):
+                    raise self._refused(denied) from error
                 raise self._failure(context, error) from error
 
     @property
@@ -234,6 +242,18 @@ class KubernetesStageOperator(KubernetesPodOperator):
             result = None
         account(context, self.stage, facts, result)
         return classify(facts, result=result, waited=str(error) if "too long" in str(error) else "")
+
+    def _refused(self, error: ApiException | HTTPError) -> PodRefusedError:
+        """Return what the API server's refusal means, and take back a pod that may not be followed.
+
+        No other attempt would follow it either, so it would go on with nobody to see its end.
+        """
+        namespace, name = self._pod_name or ("", "")
+        if name and forbidden(error):
+            self.log.warning("Pod %s/%s is removed, since it may not be followed", namespace, name)
+            with suppress(ApiException, HTTPError):
+                self.client.delete_namespaced_pod(name, namespace)
+        return api_error(error, namespace)
 
     def _result(self, context: Context) -> StageResult | None:
         if self.result_by == "xcom":

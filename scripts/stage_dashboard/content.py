@@ -55,7 +55,7 @@ def rows_of_panels() -> tuple[Row, ...]:
     return (
         Row("Overview", (Line(4, _overview()),)),
         Row("Stage durations", (Line(9, _durations()), Line(9, _where_the_time_goes()))),
-        Row("Before the work", (Line(8, _before_the_work()),)),
+        Row("Before the work", (Line(8, _before_the_work()), Line(8, _pods()))),
         Row("Throughput", _pairs(_throughput())),
         Row("Machines", _machines()),
         Row("Cache, quarantine and failures", _pairs(_cache_and_errors())),
@@ -195,6 +195,44 @@ def _before_the_work() -> tuple[Panel, ...]:
             "The part of an attempt that loaded the model.",
             catalogue.STAGE_MODEL_LOAD,
             by=PER_STAGE,
+        ),
+    )
+
+
+def _pods() -> tuple[Panel, ...]:
+    """Return where the time of pods went, of ``KubernetesStageOperator``'s alone."""
+    phases = {
+        "waiting for a node": catalogue.POD_SCHEDULE,
+        "pulling images": catalogue.POD_PULL,
+        "starting": catalogue.POD_START,
+        "loading modules": catalogue.POD_BOOT,
+    }
+    # Their stage may be a whole pipeline, which is none of those to choose from.
+    means = {
+        name: f"{growth(metric, '_sum', labels=OF_DAGS)} / {growth(metric, '_count', labels=OF_DAGS)}"
+        for name, metric in phases.items()
+    }
+    return (
+        curves(
+            "Mean pod before its stage",
+            "What a mean pod spent its time on before its stage began. Empty where no stage ran in a pod.",
+            "s",
+            *(Query(value, name) for name, value in means.items()),
+            stacked=True,
+        ),
+        _percentiles(
+            "Pod's wait for a node",
+            "From a pod's creation to its node: queue, scale-up, GPUs that are busy.",
+            catalogue.POD_SCHEDULE,
+            by="dag_id",
+            labels=OF_DAGS,
+        ),
+        _percentiles(
+            "Pull of a pod's images",
+            "How long the node pulled, 0 where it had them.",
+            catalogue.POD_PULL,
+            by="dag_id",
+            labels=OF_DAGS,
         ),
     )
 

@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 import yaml
-from helm_chart import ALL_ON, CASES, NAMESPACE, RELEASE, SOURCE, Chart, of_kind, only, pod_templates
+from helm_chart import (
+    ALL_ON,
+    CASES,
+    NAMESPACE,
+    RELEASE,
+    ROOT,
+    SOURCE,
+    Chart,
+    of_kind,
+    only,
+    pod_templates,
+)
 
 from airflow_provider_aiopt import __version__
 from airflow_provider_aiopt.deployment.configuration import EnvironmentOptions, aiopt_options
@@ -159,6 +170,28 @@ class TestOfficialChart:
             == only(chart.own(), "ConfigMap", "aiopt-pod-templates")["metadata"]["name"]
         )
         assert (mount["name"], mount["mountPath"]) == (volume["name"], "/opt/airflow/pod-templates")
+
+    @pytest.mark.parametrize(
+        ("sets", "image"),
+        [
+            ((), "aiopt-runtime:0.1.0"),
+            (
+                ("stages.image.repository=registry.example.org/aiopt", "stages.image.tag=v1"),
+                "registry.example.org/aiopt:v1",
+            ),
+            (("airflow.config.aiopt.pod_image=mine:2",), "mine:2"),
+        ],
+    )
+    def test_airflow_knows_the_image_of_stages(self, chart: Chart, sets: tuple[str, ...], image: str) -> None:
+        (variable,) = yaml.safe_load(chart.given((), *sets)["extraEnv"])
+        source = variable["valueFrom"]["configMapKeyRef"]
+        assert variable["name"] == "AIRFLOW__AIOPT__POD_IMAGE"
+        assert only(chart.own((), *sets), "ConfigMap", source["name"])["data"][source["key"]] == image
+
+    def test_tasks_may_wait_as_long_as_with_compose(self, chart: Chart) -> None:
+        compose = (ROOT / "docker-compose.yaml").read_text()
+        timeout = chart.given()["config"]["scheduler"]["task_queued_timeout"]
+        assert f"AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT: ${{AIOPT_QUEUED_TIMEOUT:-{timeout}}}" in compose
 
     def test_an_airflow_that_is_there_is_used(self, chart: Chart) -> None:
         sets = ("officialChart.enabled=false", "airflowRelease=live", *ALL_ON)

@@ -10,11 +10,19 @@ from typing import Any
 import pytest
 import yaml
 from components import requires, requires_program
-from go_tools import go_module
-from helm_chart import ALL_ON, CASES, RELEASE, SOURCE, Chart, Object, of_kind, pod_templates
+from helm_chart import (
+    ALL_ON,
+    CASES,
+    CUSTOM,
+    RELEASE,
+    SOURCE,
+    Chart,
+    Object,
+    definitions,
+    of_kind,
+    pod_templates,
+)
 
-OPERATOR = ("github.com/prometheus-operator/prometheus-operator", "v0.85.0")
-CUSTOM = {"PrometheusRule": "prometheusrules", "ServiceMonitor": "servicemonitors"}
 KUBERNETES = ("1.30", "1.37")
 """The oldest that the official chart takes, and the newest that there are schemas of."""
 
@@ -37,10 +45,8 @@ def strict(schema: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def custom_schemas() -> dict[str, Any]:
-    folder = go_module(*OPERATOR) / "example" / "prometheus-operator-crd"
     found = {}
-    for kind, plural in CUSTOM.items():
-        definition = yaml.safe_load((folder / f"monitoring.coreos.com_{plural}.yaml").read_text())
+    for kind, definition in definitions().items():
         (version,) = definition["spec"]["versions"]
         schema = strict(version["schema"]["openAPIV3Schema"])
         schema["properties"]["metadata"] = {"type": "object"}

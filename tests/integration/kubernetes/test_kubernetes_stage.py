@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
-from airflow_fakes import FakeTaskInstance, task_context
+from airflow.sdk.exceptions import AirflowFailException
 from components import requires
 from kubernetes_server import FakeKubernetes
 from PIL import Image
@@ -22,10 +19,11 @@ from pipelines import CLI, Site, account
 
 requires("airflow.providers.cncf.kubernetes", "make install")
 
-from airflow_provider_aiopt import KubernetesStageOperator, PodResources  # noqa: E402  # needs the extra
+from pod_tasks import PodTask, in_vain, only_failure  # noqa: E402  # needs the extra
+
+from airflow_provider_aiopt import PodResources  # noqa: E402  # the same
 from airflow_provider_aiopt import exceptions as errors  # noqa: E402  # the same
 from airflow_provider_aiopt.data.folder import Folder  # noqa: E402  # the same
-from airflow_provider_aiopt.kubernetes.timings import PodTimings  # noqa: E402  # the same
 from airflow_provider_aiopt.telemetry.reports import STAGES, StageReport  # noqa: E402  # the same
 
 pytestmark = [
@@ -68,45 +66,6 @@ def site(tmp_path: Path) -> Site:
     return made
 
 
-class Task:
-    """A task as Airflow would run it.
-
-    :param cluster: where its pod goes
-    :param stage: what it does
-    :param spec: the pipeline
-    :param options: further parameters of the operator
-    """
-
-    def __init__(self, cluster: FakeKubernetes, stage: str, spec: Any, **options: Any) -> None:
-        self.instance = FakeTaskInstance(stage, try_number=options.pop("try_number", 1))
-        defaults = {"config_file": str(cluster.kubeconfig), "kubernetes_conn_id": None}
-        fast = {"startup_check_interval_seconds": 0.05, "base_container_status_polling_interval": 0.1}
-        self.operator = KubernetesStageOperator(
-            task_id=stage, stage=stage, spec=spec, **defaults | fast | options
-        )
-        dag = SimpleNamespace(dag_id="dag")
-        self.context: Any = task_context(self.instance) | {"run_id": "run", "dag": dag, "task": None}
-
-    def run(self) -> Any:
-        return self.operator.execute(self.context)
-
-    @property
-    def timings(self) -> PodTimings:
-        return PodTimings.model_validate(self.instance.xcoms["pod_timings"])
-
-
-def only_failure(task: Task, kind: type[Exception], message: str) -> Exception:
-    with pytest.raises(kind, match=message) as caught:
-        task.run()
-    return caught.value
-
-
-def in_vain(task: Task, kind: type[errors.PodError], message: str) -> None:
-    """The task fails at once, whatever retries it has."""
-    error = only_failure(task, AirflowFailException, f"(?s){kind.__name__}: {message}")
-    assert isinstance(error.__cause__, kind)
-
-
 def dag_workspace(site: Site) -> Folder:
     return Folder.open(str(site.folder / "runs" / "dag" / "run"))
 
@@ -117,7 +76,7 @@ class TestStages:
         resources = {"claims": {str(site.folder): "photographs"}}
         shard: Any = None
         for stage in STAGES:
-            task = Task(cluster, stage, spec, shard=shard, pod_resources=resources)
+            task = PodTask(cluster.kubeconfig, stage, spec, shard=shard, pod_resources=resources)
             shard = task.run()
             report = StageReport.model_validate(task.instance.xcoms["stage_report"])
             assert (report.stage, report.task and report.task.task_id) == (stage, stage)
@@ -129,7 +88,10 @@ class TestStages:
         assert cluster.pods() == []
 
     def test_a_pods_time_is_split(self, cluster: FakeKubernetes, site: Site) -> None:
-        tasks = [Task(cluster, "pipeline", site.spec, workspace=str(site.folder / "w")) for _ in range(2)]
+        tasks = [
+            PodTask(cluster.kubeconfig, "pipeline", site.spec, workspace=str(site.folder / "w"))
+            for _ in range(2)
+        ]
         assert tasks[0].run()["results"] == 7
         first, reports = tasks[0].timings, tasks[0].instance.xcoms["stage_reports"]
         assert [report["stage"] for report in reports] == list(STAGES)
@@ -142,13 +104,19 @@ class TestStages:
 
     def test_a_shard_for_each_of_mapped_tasks(self, cluster: FakeKubernetes, site: Site) -> None:
         spec = site.spec | {"execution": {"workers": 1, "shards": 2}}
-        shards = Task(cluster, "plan", spec).run()
+        shards = PodTask(cluster.kubeconfig, "plan", spec).run()
         assert shards == ["ingest/00000", "ingest/00001"]
-        assert sum(Task(cluster, "pipeline", spec, shard=shard).run()["results"] for shard in shards) == 7
+        assert (
+            sum(
+                PodTask(cluster.kubeconfig, "pipeline", spec, shard=shard).run()["results"]
+                for shard in shards
+            )
+            == 7
+        )
 
     def test_a_sidecar_and_a_config_map(self, cluster: FakeKubernetes, site: Site) -> None:
         spec = site.spec | {"source": {"uri": str(site.photos), "pattern": ["*.png", "x" * 200_000]}}
-        task = Task(cluster, "ingest", spec, result_by="xcom")
+        task = PodTask(cluster.kubeconfig, "ingest", spec, result_by="xcom")
         assert task.run() == ["ingest/00000"]
         assert (cluster.created("configmaps"), cluster.created("pods")) == (1, 1)
         assert cluster.objects.all("ConfigMap") == []  # it went with the pod
@@ -159,7 +127,7 @@ class TestStages:
         with pytest.raises(
             AirflowFailException, match=r"SpecError: .*storage_options\.secret looks"
         ) as caught:
-            Task(cluster, "ingest", spec).run()
+            PodTask(cluster.kubeconfig, "ingest", spec).run()
         assert "hush" not in str(caught.value)
         assert cluster.created() == 0
 
@@ -168,53 +136,78 @@ class TestFailures:
     def test_no_permission(self, cluster: FakeKubernetes, site: Site) -> None:
         cluster.forbid("pods", "create")
         in_vain(
-            Task(cluster, "plan", site.spec), errors.PodRefusedError, r'.*cannot create resource "pods".*Role'
+            PodTask(cluster.kubeconfig, "plan", site.spec),
+            errors.PodRefusedError,
+            r'.*cannot create resource "pods".*Role',
         )
 
+    @pytest.mark.parametrize("resource", ["pods", "pods/log"])
+    def test_a_pod_that_may_not_be_followed_is_taken_back(
+        self, cluster: FakeKubernetes, site: Site, resource: str
+    ) -> None:
+        cluster.forbid(resource, "get")
+        task = PodTask(cluster.kubeconfig, "plan", site.spec)
+        in_vain(task, errors.PodRefusedError, rf'.*cannot get resource "{resource}".*Role')
+        assert cluster.pods() == []
+
     def test_a_namespace_that_is_not_there(self, cluster: FakeKubernetes, site: Site) -> None:
-        task = Task(cluster, "plan", site.spec, namespace="nowhere")
+        task = PodTask(cluster.kubeconfig, "plan", site.spec, namespace="nowhere")
         in_vain(task, errors.PodRefusedError, r'.*namespaces "nowhere" not found.*Create it')
 
     def test_an_image_that_is_not_there(self, cluster: FakeKubernetes, site: Site) -> None:
-        task = Task(cluster, "plan", site.spec, image="no-such:image")
+        task = PodTask(cluster.kubeconfig, "plan", site.spec, image="no-such:image")
         in_vain(task, errors.PodImageError, r".*no-such:image.*not found.*Check the image's name")
         assert cluster.pods() == []
 
     def test_a_registry_that_does_not_answer(self, cluster: FakeKubernetes, site: Site) -> None:
         cluster.node.pull_error = "dial tcp: i/o timeout"
-        task = Task(cluster, "plan", site.spec, image="no-such:image", startup_timeout_seconds=1)
+        task = PodTask(
+            cluster.kubeconfig, "plan", site.spec, image="no-such:image", startup_timeout_seconds=1
+        )
         error = only_failure(task, errors.PodImageError, r"i/o timeout.*another attempt may succeed")
         assert getattr(error, "retryable", False)
 
     def test_no_node_has_a_gpu(self, cluster: FakeKubernetes, site: Site) -> None:
-        task = Task(
-            cluster, "plan", site.spec, pod_resources=PodResources(gpus=1), schedule_timeout_seconds=1
+        task = PodTask(
+            cluster.kubeconfig,
+            "plan",
+            site.spec,
+            pod_resources=PodResources(gpus=1),
+            schedule_timeout_seconds=1,
         )
         in_vain(task, errors.PodUnschedulableError, r".*asks for 1 nvidia\.com/gpu, and no node has any")
 
     def test_nobody_may_see_what_the_nodes_have(self, cluster: FakeKubernetes, site: Site) -> None:
         cluster.forbid("nodes", "list")
-        task = Task(cluster, "plan", site.spec, pod_resources={"gpus": 1}, schedule_timeout_seconds=1)
+        task = PodTask(
+            cluster.kubeconfig, "plan", site.spec, pod_resources={"gpus": 1}, schedule_timeout_seconds=1
+        )
         only_failure(
             task, errors.PodUnschedulableError, r"Insufficient nvidia\.com/gpu.*not enough nvidia.com/gpu"
         )
 
     def test_a_queue_that_does_not_admit_it(self, cluster: FakeKubernetes, site: Site) -> None:
-        task = Task(cluster, "plan", site.spec, pod_resources={"queue": "gpus"}, schedule_timeout_seconds=1)
+        task = PodTask(
+            cluster.kubeconfig, "plan", site.spec, pod_resources={"queue": "gpus"}, schedule_timeout_seconds=1
+        )
         only_failure(task, errors.PodUnschedulableError, r"waits for its queue to admit it")
 
     def test_a_spec_that_is_wrong_only_where_it_runs(self, cluster: FakeKubernetes, site: Site) -> None:
         spec = site.spec | {"model": {"uri": "/no/such/model.onnx"}}
-        task = Task(cluster, "pipeline", spec)
+        task = PodTask(cluster.kubeconfig, "pipeline", spec)
         in_vain(task, errors.PodStageError, r".*ModelNotFoundError: .*/no/such/model\.onnx")
         assert task.timings.total_s is not None
 
     def test_what_may_pass_is_retried(self, cluster: FakeKubernetes, site: Site) -> None:
-        task = Task(cluster, "preprocess", site.spec, shard="ingest/00000")
+        task = PodTask(cluster.kubeconfig, "preprocess", site.spec, shard="ingest/00000")
         only_failure(task, errors.PodStageError, r"ShardError: .*no finished shard.*next attempt")
 
     def test_an_image_without_aiopt(self, cluster: FakeKubernetes, site: Site) -> None:
-        in_vain(Task(cluster, "plan", site.spec, image=OLD), errors.PodStageError, r".*no 'aiopt' that runs")
+        in_vain(
+            PodTask(cluster.kubeconfig, "plan", site.spec, image=OLD),
+            errors.PodStageError,
+            r".*no 'aiopt' that runs",
+        )
 
     @pytest.mark.parametrize(
         ("how", "kind", "message"),
@@ -227,7 +220,7 @@ class TestFailures:
     def test_what_happens_to_a_pod_that_runs(
         self, cluster: FakeKubernetes, site: Site, how: str, kind: type[Exception], message: str
     ) -> None:
-        task = Task(cluster, "pipeline", site.spec, image=HANGS)
+        task = PodTask(cluster.kubeconfig, "pipeline", site.spec, image=HANGS)
         with Disturbance(cluster, how):
             only_failure(task, kind, message)
 
@@ -239,7 +232,7 @@ class TestFailures:
     ) -> None:
         kind = errors.PodOutOfMemoryError if how == "oom" else errors.PodEvictedError
         with Disturbance(cluster, how):
-            in_vain(Task(cluster, "pipeline", site.spec, image=HANGS), kind, f".*{message}")
+            in_vain(PodTask(cluster.kubeconfig, "pipeline", site.spec, image=HANGS), kind, f".*{message}")
 
 
 class Disturbance:
@@ -274,7 +267,7 @@ class TestInterruptions:
         for number in range(7, 200):
             site.add(f"{number:03d}.png", Image.new("RGB", (400, 400), (number, 0, 0)))
         spec = site.spec | {"execution": {"workers": 1, "shards": 40}}
-        task = Task(cluster, "pipeline", spec)
+        task = PodTask(cluster.kubeconfig, "pipeline", spec)
         failures: list[BaseException] = []
 
         def run() -> None:
@@ -300,7 +293,7 @@ class TestInterruptions:
         thread.join(30)
         assert failures
 
-        again = Task(cluster, "pipeline", spec, try_number=2)
+        again = PodTask(cluster.kubeconfig, "pipeline", spec, try_number=2)
         assert again.run()["results"] == 200
         reports = [StageReport.model_validate(item) for item in again.instance.xcoms["stage_reports"]]
         assert reports[-1].resumed_items > 0
@@ -308,45 +301,40 @@ class TestInterruptions:
         assert len(account(workspace, workspace.child("results")).rows) == 200
 
     def test_a_retry_takes_the_pod_of_a_worker_that_died(self, cluster: FakeKubernetes, site: Site) -> None:
-        dead = Task(cluster, "pipeline", site.spec, image=HELD)
+        dead = PodTask(cluster.kubeconfig, "pipeline", site.spec, image=HELD)
         dead.operator.get_or_create_pod(dead.operator.build_pod_request_obj(dead.context), dead.context)
         cluster.wait_for_run()
-        again = Task(cluster, "pipeline", site.spec, image=HELD, try_number=2)
+        again = PodTask(cluster.kubeconfig, "pipeline", site.spec, image=HELD, try_number=2)
         threading.Timer(0.5, (site.folder / "go").touch).start()
         assert again.run()["results"] == 7
         assert cluster.created() == 1
 
 
 class TestDeferrable:
-    def finish(self, task: Task) -> Any:
-        with pytest.raises(TaskDeferred) as caught:
-            task.run()
-
-        async def event() -> Any:
-            return await anext(caught.value.trigger.run())
-
-        fired = asyncio.run(event())
-        return task.operator.trigger_reentry(task.context, fired.payload)
-
     def test_the_task_waits_in_the_triggerer(self, cluster: FakeKubernetes, site: Site) -> None:
-        task = Task(cluster, "pipeline", site.spec, deferrable=True, poll_interval=0.1)
-        assert self.finish(task)["results"] == 7
+        task = PodTask(cluster.kubeconfig, "pipeline", site.spec, deferrable=True, poll_interval=0.1)
+        assert task.finish_in_triggerer()["results"] == 7
         assert task.timings.run_s is not None
         assert len(task.instance.xcoms["stage_reports"]) == 4
 
     def test_it_fails_there_as_clearly(self, cluster: FakeKubernetes, site: Site) -> None:
         options = {"deferrable": True, "poll_interval": 0.1, "pod_resources": {"gpus": 1}}
-        task = Task(cluster, "pipeline", site.spec, schedule_timeout_seconds=1, **options)
+        task = PodTask(cluster.kubeconfig, "pipeline", site.spec, schedule_timeout_seconds=1, **options)
         with pytest.raises(AirflowFailException, match=r"PodUnschedulableError: .*no node has any"):
-            self.finish(task)
+            task.finish_in_triggerer()
 
 
 def test_kubernetes_sees_the_manifest_that_was_meant(cluster: FakeKubernetes, site: Site) -> None:
     resources = PodResources(
         gpus=1, memory="16Gi", runtime_class="nvidia", shared_memory="1Gi", service_account="r"
     )
-    task = Task(
-        cluster, "plan", site.spec, pod_resources=resources, labels={"team": "vision"}, env_vars={"A": "b"}
+    task = PodTask(
+        cluster.kubeconfig,
+        "plan",
+        site.spec,
+        pod_resources=resources,
+        labels={"team": "vision"},
+        env_vars={"A": "b"},
     )
     pod = task.operator.build_pod_request_obj(task.context)
     manifest = json.loads(json.dumps(task.operator.client.api_client.sanitize_for_serialization(pod)))

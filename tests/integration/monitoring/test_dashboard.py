@@ -55,6 +55,10 @@ SENT_BY_THE_TEST = {
     catalogue.STAGE_CPU_THROTTLED: 0.25,
     catalogue.TASK_QUEUED: 0.5,  # Airflow's tasks alone
     catalogue.UPLOAD_TO_START: 1.5,  # the same
+    catalogue.POD_SCHEDULE: 20.0,  # stages in pods alone
+    catalogue.POD_PULL: 30.0,
+    catalogue.POD_START: 1.5,
+    catalogue.POD_BOOT: 0.5,
 }
 """What no pipeline outside Airflow, without GPU or CPU quota, sends: a value in the metric's unit."""
 

@@ -53,6 +53,11 @@ def test_gpus_that_may_be_there_next_time_are_worth_a_retry(others: dict[str, An
     assert "not enough nvidia.com/gpu free" in str(error)
 
 
+def test_a_resource_is_named_without_the_sentences_full_stop() -> None:
+    error = unschedulable(facts("0/1 nodes are available: 1 Insufficient nvidia.com/gpu. no preemption"))
+    assert "not enough nvidia.com/gpu free" in str(error)
+
+
 def test_a_queue_that_admits_nothing_is_named() -> None:
     error = unschedulable(facts("gated", "SchedulingGated"))
     assert error is not None
