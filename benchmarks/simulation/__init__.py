@@ -1,0 +1,1 @@
+"""Predicted and measured makespans of a real Airflow."""

@@ -1,0 +1,153 @@
+"""Runs of the demonstration's DAGs on a real Airflow, in one configuration after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from local_airflow import ApiError, LocalAirflow
+
+from airflow_provider_aiopt.data.folder import Folder
+from airflow_provider_aiopt.telemetry.airflow_api import AirflowApi
+from airflow_provider_aiopt.telemetry.reports import RunReport
+from airflow_provider_aiopt.telemetry.run_report import load_run_report
+from benchmarks.paths import ROOT
+
+DAGS = {"staged": "image_classification", "streaming": "image_classification_streaming"}
+INFERENCE_POOL = "inference"
+CPU_POOL = "records"
+FREE_SLOTS = 64
+
+_RUN_S = 300.0
+_WARM_UP = "warm_up"
+_WARM_UP_DAG = """
+import time
+from pathlib import Path
+from airflow.sdk import DAG, task
+
+with DAG({dag_id!r}, schedule=None, max_active_tasks=64):
+    @task
+    def occupy(number, run_id=None):
+        # Until all have begun none ends, so that each has a worker of its own.
+        folder = Path({folder!r}) / run_id
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / str(number)).touch()
+        deadline = time.monotonic() + 60
+        while len(list(folder.iterdir())) < {workers} and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+    occupy.expand(number=list(range({workers})))
+"""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What some runs at once took.
+
+    :param makespan_s: from the first run's creation to the last run's end
+    :param reports: their reports, with Airflow's times
+    """
+
+    makespan_s: float
+    reports: tuple[RunReport, ...]
+
+
+class Bench:
+    """One running Airflow with warm workers.
+
+    :param airflow: the Airflow
+    :param work_dir: its ``[aiopt] work_dir``
+    """
+
+    def __init__(self, airflow: LocalAirflow, work_dir: Path) -> None:
+        self._airflow = airflow
+        self._work_dir = work_dir
+
+    def measure(self, mode: str, runs: int, images: Path, *, shards: int, pool_slots: int) -> Measured:
+        """Create some runs at once and wait for all of them.
+
+        :param mode: ``staged`` or ``streaming``
+        :param runs: how many
+        :param images: folder of the photographs of each
+        :param shards: parts of each
+        :param pool_slots: slots of the pool of inference and of streaming
+        :raises RuntimeError: if a run fails
+        """
+        set_pool(self._airflow, INFERENCE_POOL, pool_slots)
+        dag_id = DAGS[mode]
+        params = {"source": str(images), "shards": shards}
+        ids = [self._airflow.trigger(dag_id, params) for _ in range(runs)]
+        for run_id in ids:
+            state = self._airflow.wait_for_run(dag_id, run_id, timeout=_RUN_S)
+            if state != "success":
+                raise RuntimeError(f"{dag_id} {run_id} ended as {state}; logs: {self._airflow.logs}")
+        facts = [self._airflow.dag_run(dag_id, run_id) for run_id in ids]
+        began = min(_epoch(fact["queued_at"]) for fact in facts)
+        ended = max(_epoch(fact["end_date"]) for fact in facts)
+        return Measured(ended - began, tuple(self._report(dag_id, run_id) for run_id in ids))
+
+    def _report(self, dag_id: str, run_id: str) -> RunReport:
+        api = AirflowApi(self._airflow.url, token=self._airflow.token())
+        folder = Folder.open(str(self._work_dir / dag_id / run_id))
+        times, queued = api.task_times(dag_id, run_id), api.queued_s(dag_id, run_id)
+        return load_run_report(folder, task_times=times, queued_s=queued)
+
+
+@contextmanager
+def bench(folder: Path, *, parallelism: int, active_runs: int, env: Mapping[str, str]) -> Iterator[Bench]:
+    """Run an Airflow with PostgreSQL whose LocalExecutor's workers are warm.
+
+    :param folder: where it keeps everything; a second start there is quicker
+    :param parallelism: ``[core] parallelism``
+    :param active_runs: ``[aiopt] max_active_runs``
+    :param env: further settings
+    """
+    work_dir, dags = folder / "runs", folder / "dags"
+    dags.mkdir(parents=True, exist_ok=True)
+    warm_up = f"{_WARM_UP}_{parallelism}"
+    code = _WARM_UP_DAG.format(dag_id=warm_up, folder=str(folder / "warm"), workers=parallelism)
+    (dags / f"{warm_up}.py").write_text(code)
+    settings = {
+        "AIRFLOW__CORE__PARALLELISM": str(parallelism),
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__AIOPT__MAX_ACTIVE_RUNS": str(active_runs),
+        "AIRFLOW__AIOPT__WORK_DIR": str(work_dir),
+        "AIRFLOW__AIOPT__RETRIES": "0",
+        "AIRFLOW__AIOPT__CPU_POOL": CPU_POOL,
+        "AIRFLOW__AIOPT__INFERENCE_POOL": INFERENCE_POOL,
+        **env,
+    }
+    with LocalAirflow(
+        folder / "home",
+        ROOT / "dags",
+        database="postgresql",
+        env=settings,
+        extra_dags=[dags],
+        start_timeout=300,
+    ) as airflow:
+        for dag_id in (*DAGS.values(), warm_up):
+            airflow.wait_for_dag(dag_id, timeout=120)
+        for pool in (CPU_POOL, INFERENCE_POOL):
+            set_pool(airflow, pool, FREE_SLOTS)
+        airflow.wait_for_run(warm_up, airflow.trigger(warm_up), timeout=_RUN_S)
+        yield Bench(airflow, work_dir)
+
+
+def set_pool(airflow: LocalAirflow, name: str, slots: int) -> None:
+    """Give a pool so many slots, making it where there is none."""
+    body: dict[str, Any] = {"slots": slots, "include_deferred": True}
+    try:
+        airflow.request("POST", "/api/v2/pools", json={"name": name, **body})
+    except ApiError as error:
+        if error.status != HTTPStatus.CONFLICT:
+            raise
+        airflow.request("PATCH", f"/api/v2/pools/{name}", json={"pool": name, **body})
+
+
+def _epoch(timestamp: str) -> float:
+    return datetime.fromisoformat(timestamp).timestamp()
