@@ -187,7 +187,8 @@ def _load(arguments: argparse.Namespace) -> Load | list[float]:
 def _batching(arguments: argparse.Namespace) -> Batching:
     from airflow_provider_aiopt.simulation.arrivals import Batching
 
-    return Batching(arguments.window or 1.0, arguments.max_batch or 100)
+    window_s = 1.0 if arguments.window is None else arguments.window
+    return Batching(window_s, arguments.max_batch or 100, arguments.event_delay)
 
 
 def _prices(arguments: argparse.Namespace) -> Prices:
@@ -222,13 +223,34 @@ def _show(
 def duration(text: str) -> float:
     """Read a duration such as ``60s``, ``1.5min`` or a number of seconds.
 
-    :raises argparse.ArgumentTypeError: if it is none, or 0
+    :raises argparse.ArgumentTypeError: if it is none
     """
     found = _DURATION.fullmatch(text.strip())
-    seconds = float(found[1]) * _SECONDS[found[2] or "s"] if found else 0.0
-    if not seconds:
+    if not found:
         raise argparse.ArgumentTypeError(f"{text!r} is no duration; give seconds, or 500ms, 60s, 5min, 1h")
+    return float(found[1]) * _SECONDS[found[2] or "s"]
+
+
+def goal(text: str) -> float:
+    """Read a duration above 0.
+
+    :raises argparse.ArgumentTypeError: if it is none, or 0
+    """
+    seconds = duration(text)
+    if not seconds:
+        raise argparse.ArgumentTypeError("0 is not allowed: nothing has results at once")
     return seconds
+
+
+def peak(text: str) -> float:
+    """Read a number from 1 to 2.
+
+    :raises argparse.ArgumentTypeError: if it is another, or no number
+    """
+    number = float(text)
+    if not 1 <= number <= 2:  # noqa: PLR2004 - beyond, a sine's other half would be below 0
+        raise argparse.ArgumentTypeError(f"{text} is not allowed; give 1 to 2")
+    return number
 
 
 def whole_numbers(text: str) -> list[int]:
@@ -271,7 +293,7 @@ COMMAND = Command(
         ),
         argument(
             "--p95",
-            type=duration,
+            type=goal,
             metavar="DURATION",
             help="search the cheapest configuration with 95 %% of the results that soon after the upload",
         ),
@@ -283,7 +305,7 @@ COMMAND = Command(
         ),
         argument(
             "--peak",
-            type=float,
+            type=peak,
             default=1.5,
             metavar="FACTOR",
             help="of --pattern daily, whose peak is simulated: its rate over the mean, 1 to 2 (default: 1.5)",
@@ -299,6 +321,13 @@ COMMAND = Command(
             "--window", type=duration, metavar="DURATION", help="window_s of NewUploadTrigger (default: 1s)"
         ),
         argument("--max-batch", type=count, metavar="N", help="max_batch of NewUploadTrigger (default: 100)"),
+        argument(
+            "--event-delay",
+            type=duration,
+            default=0.5,
+            metavar="DURATION",
+            help="from the end of the window to the run's creation (default: 0.5s)",
+        ),
         argument("--machine-hour", type=limit, metavar="PRICE", help="of a machine with its workers"),
         argument("--gpu-hour", type=limit, metavar="PRICE", help="of a GPU"),
         argument(

@@ -19,6 +19,7 @@ MOST_SIZES = 200
 """How many sizes of the cluster are looked at before the search gives up."""
 
 _WINDOWS = (0.1, 0.2, 0.35)  # of the goal: what a record may wait for others of its run
+_LESS = {"machines": "machine", "cores": "core", "gpus": "GPU", "active_runs": "active run"}
 _GROWTHS = (1.1, 1.25, 1.5, 2.0, 3.0)
 
 
@@ -150,9 +151,10 @@ class _Finder:
 
     def less(self, best: Service) -> Iterator[Variant]:
         """Yield what becomes of the plan with one less of each."""
-        for field, name in (("machines", "machine"), ("gpus", "GPU"), ("active_runs", "active run")):
+        for field, name in _LESS.items():
             value = getattr(best.configuration, field)
-            if value > 1:
+            # A machine of fewer cores is asked for only where there is no machine to spare.
+            if value > 1 and not (field == "cores" and best.configuration.machines > 1):
                 changed = best.configuration.model_copy(update={field: value - 1})
                 yield Variant(f"one {name} less", self._serve(changed, best.batching, self._horizon))
 

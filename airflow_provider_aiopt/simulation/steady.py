@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import mean
 
 from airflow_provider_aiopt.simulation.arrivals import Batching, Load, runs_of
@@ -124,8 +125,10 @@ def _pass(
     number: int,
 ) -> _Pass:
     end_s = horizon.warm_up_s + horizon.measured_s
-    chance = random.Random(f"{horizon.seed}/{number}/arrivals")  # noqa: S311 - nothing secret
-    times = load.times(end_s, chance) if isinstance(load, Load) else _repeated(load, end_s)
+    if isinstance(load, Load):
+        times = _times(load, end_s, f"{horizon.seed}/{number}/arrivals")
+    else:
+        times = _repeated(load, end_s)
     made = runs_of(times, batching)
     trace = simulate(
         calibration,
@@ -153,6 +156,12 @@ def _pass(
     )
 
 
+@lru_cache(maxsize=8)
+def _times(load: Load, end_s: float, seed: str) -> Sequence[float]:
+    """Return when records arrive; a search asks for the same load again and again."""
+    return load.times(end_s, random.Random(seed))  # noqa: S311 - nothing secret
+
+
 def _settled(took: Sequence[tuple[float, float]], ended: Sequence[float]) -> list[float]:
     """Return the times of the records, without those at the end that nobody waited for.
 
@@ -161,7 +170,7 @@ def _settled(took: Sequence[tuple[float, float]], ended: Sequence[float]) -> lis
     if not ended:
         return [math.inf]
     last_s = max(uploaded_s for uploaded_s, _ in took) - max(ended)
-    return [seconds for uploaded_s, seconds in took if uploaded_s <= last_s] or list(ended)
+    return sorted([seconds for uploaded_s, seconds in took if uploaded_s <= last_s] or ended)
 
 
 def _grows(took: Sequence[tuple[float, float]]) -> bool:

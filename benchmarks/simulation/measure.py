@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,11 +17,11 @@ from airflow_provider_aiopt.telemetry.airflow_api import AirflowApi
 from airflow_provider_aiopt.telemetry.reports import RunReport
 from airflow_provider_aiopt.telemetry.run_report import load_run_report
 from benchmarks.paths import ROOT
+from benchmarks.simulation.configurations import FREE_SLOTS, Airflow, Case
 
-DAGS = {"staged": "image_classification", "streaming": "image_classification_streaming"}
-INFERENCE_POOL = "inference"
-CPU_POOL = "records"
-FREE_SLOTS = 64
+_DAGS = {"staged": "image_classification", "streaming": "image_classification_streaming"}
+_MODEL_POOL = "inference"
+_CPU_POOL = "records"
 
 _RUN_S = 300.0
 _WARM_UP = "warm_up"
@@ -50,10 +50,12 @@ class Measured:
     """What some runs at once took.
 
     :param makespan_s: from the first run's creation to the last run's end
+    :param trigger_s: from one run's creation to the next one's, on average; 0 for one run
     :param reports: their reports, with Airflow's times
     """
 
     makespan_s: float
+    trigger_s: float
     reports: tuple[RunReport, ...]
 
 
@@ -68,28 +70,27 @@ class Bench:
         self._airflow = airflow
         self._work_dir = work_dir
 
-    def measure(self, mode: str, runs: int, images: Path, *, shards: int, pool_slots: int) -> Measured:
-        """Create some runs at once and wait for all of them.
+    def measure(self, case: Case, images: Path) -> Measured:
+        """Create a case's runs, one right after the other, and wait for all of them.
 
-        :param mode: ``staged`` or ``streaming``
-        :param runs: how many
-        :param images: folder of the photographs of each
-        :param shards: parts of each
-        :param pool_slots: slots of the pool of inference and of streaming
+        :param case: the configuration, of this Airflow
+        :param images: folder of the photographs of each run
         :raises RuntimeError: if a run fails
         """
-        set_pool(self._airflow, INFERENCE_POOL, pool_slots)
-        dag_id = DAGS[mode]
-        params = {"source": str(images), "shards": shards}
-        ids = [self._airflow.trigger(dag_id, params) for _ in range(runs)]
+        _set_pool(self._airflow, _MODEL_POOL, case.pool_slots)
+        _set_pool(self._airflow, _CPU_POOL, case.cpu_pool_slots)
+        dag_id = _DAGS[case.mode]
+        params = {"source": str(images), "shards": case.shards}
+        ids = [self._airflow.trigger(dag_id, params) for _ in range(case.runs)]
         for run_id in ids:
             state = self._airflow.wait_for_run(dag_id, run_id, timeout=_RUN_S)
             if state != "success":
                 raise RuntimeError(f"{dag_id} {run_id} ended as {state}; logs: {self._airflow.logs}")
         facts = [self._airflow.dag_run(dag_id, run_id) for run_id in ids]
-        began = min(_epoch(fact["queued_at"]) for fact in facts)
+        created = sorted(_epoch(fact["queued_at"]) for fact in facts)
         ended = max(_epoch(fact["end_date"]) for fact in facts)
-        return Measured(ended - began, tuple(self._report(dag_id, run_id) for run_id in ids))
+        apart_s = (created[-1] - created[0]) / max(1, len(created) - 1)
+        return Measured(ended - created[0], apart_s, tuple(self._report(dag_id, run_id) for run_id in ids))
 
     def _report(self, dag_id: str, run_id: str) -> RunReport:
         api = AirflowApi(self._airflow.url, token=self._airflow.token())
@@ -99,14 +100,13 @@ class Bench:
 
 
 @contextmanager
-def bench(folder: Path, *, parallelism: int, active_runs: int, env: Mapping[str, str]) -> Iterator[Bench]:
+def bench(folder: Path, configured: Airflow) -> Iterator[Bench]:
     """Run an Airflow with PostgreSQL whose LocalExecutor's workers are warm.
 
     :param folder: where it keeps everything; a second start there is quicker
-    :param parallelism: ``[core] parallelism``
-    :param active_runs: ``[aiopt] max_active_runs``
-    :param env: further settings
+    :param configured: what only its start sets
     """
+    parallelism = configured.parallelism
     work_dir, dags = folder / "runs", folder / "dags"
     dags.mkdir(parents=True, exist_ok=True)
     warm_up = f"{_WARM_UP}_{parallelism}"
@@ -115,12 +115,11 @@ def bench(folder: Path, *, parallelism: int, active_runs: int, env: Mapping[str,
     settings = {
         "AIRFLOW__CORE__PARALLELISM": str(parallelism),
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        "AIRFLOW__AIOPT__MAX_ACTIVE_RUNS": str(active_runs),
+        "AIRFLOW__AIOPT__MAX_ACTIVE_RUNS": str(configured.active_runs),
         "AIRFLOW__AIOPT__WORK_DIR": str(work_dir),
         "AIRFLOW__AIOPT__RETRIES": "0",
-        "AIRFLOW__AIOPT__CPU_POOL": CPU_POOL,
-        "AIRFLOW__AIOPT__INFERENCE_POOL": INFERENCE_POOL,
-        **env,
+        "AIRFLOW__AIOPT__CPU_POOL": _CPU_POOL,
+        "AIRFLOW__AIOPT__INFERENCE_POOL": _MODEL_POOL,
     }
     with LocalAirflow(
         folder / "home",
@@ -130,15 +129,15 @@ def bench(folder: Path, *, parallelism: int, active_runs: int, env: Mapping[str,
         extra_dags=[dags],
         start_timeout=300,
     ) as airflow:
-        for dag_id in (*DAGS.values(), warm_up):
+        for dag_id in (*_DAGS.values(), warm_up):
             airflow.wait_for_dag(dag_id, timeout=120)
-        for pool in (CPU_POOL, INFERENCE_POOL):
-            set_pool(airflow, pool, FREE_SLOTS)
+        for pool in (_CPU_POOL, _MODEL_POOL):
+            _set_pool(airflow, pool, FREE_SLOTS)
         airflow.wait_for_run(warm_up, airflow.trigger(warm_up), timeout=_RUN_S)
         yield Bench(airflow, work_dir)
 
 
-def set_pool(airflow: LocalAirflow, name: str, slots: int) -> None:
+def _set_pool(airflow: LocalAirflow, name: str, slots: int) -> None:
     """Give a pool so many slots, making it where there is none."""
     body: dict[str, Any] = {"slots": slots, "include_deferred": True}
     try:
