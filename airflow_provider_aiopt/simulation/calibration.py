@@ -6,7 +6,7 @@ that passed says, where cores were free, how many of them a task's work can use,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -17,15 +17,51 @@ from airflow_provider_aiopt.simulation.service import Calibration, Empirical, St
 from airflow_provider_aiopt.telemetry.reports import RunReport
 
 _MAPPED_STAGES = ("preprocess", "inference")  # as the templates map them
+_BUSY_HOST = 0.9  # share of the host's CPU time above which no core counts as free
+_MANY_OTHERS = 0.25  # of the cores: more are no small processes
+_SOME_LIKE_IT = 1.2
+_LEAST_USED = 0.05  # cores: a task that got less was no measure of its neighbours
 _LEAST_SPREAD = 1.5  # largest over smallest task from which on set-up is fitted rather than read
 
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """A task beside how many like it ran at once."""
+    """A task beside how many like it ran at once.
+
+    :param sample: the task
+    :param at_once: how many of its step ran on average, itself included
+    """
 
     sample: TaskSample
     at_once: float
+
+    @property
+    def others(self) -> float:
+        """Cores that neither it nor its like used but others did."""
+        own = self.sample.cpu_s / self.sample.wall_s if self.sample.wall_s else 0.0
+        return max(0.0, (self.sample.host_share or 0.0) * self.sample.cores - self.at_once * own)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether it had to share cores, so that the time that it took does not tell what it could use."""
+        shared = self.others >= _MANY_OTHERS * self.sample.cores or self.at_once >= _SOME_LIKE_IT
+        return shared and (self.sample.host_share or 0.0) >= _BUSY_HOST
+
+    @property
+    def neighbours(self) -> float:
+        """Threads of others that wanted to run all the time.
+
+        A fair scheduler gave to each thread alike, so that what this task's threads got says how many there
+        were.
+        """
+        if not self.crowded:
+            return 0.0
+        sample = self.sample
+        # One thread sets up, all of them work.
+        set_up = sample.setup_s / sample.wall_s
+        threads = set_up + (1 - set_up) * sample.threads
+        used = max(_LEAST_USED, sample.cpu_s / sample.wall_s)
+        return max(0.0, threads * (sample.cores / used - self.at_once))
 
 
 def calibrate(reports: Sequence[RunReport]) -> Calibration:
@@ -43,7 +79,9 @@ def calibrate(reports: Sequence[RunReport]) -> Calibration:
             by_step.setdefault(step, []).extend(_Measured(sample, at_once(like)) for sample in like)
     everything = [item for found in by_step.values() for item in found]
     cores = max(item.sample.cores for item in everything)
-    neighbours = _neighbours(by_step, cores)
+    # The largest step's tasks last longest, and keep most threads busy: what is beside them is seen best.
+    largest = max(by_step.values(), key=lambda found: sum(item.sample.cpu_s for item in found))
+    neighbours = _weighed(largest, lambda item: item.neighbours)
     return Calibration(
         pipeline=reports[0].pipeline,
         mode="streaming" if reports[0].overlapped else "staged",
@@ -52,6 +90,7 @@ def calibrate(reports: Sequence[RunReport]) -> Calibration:
         items=max(1, round(mean(report.records_in for report in reports))),
         shards=max(len({item.sample.index for item in found}) for found in by_step.values()),
         cores=cores,
+        services=_weighed(largest, lambda item: 0.0 if item.crowded else item.others),
         neighbours=neighbours,
         runs=len(reports),
         tasks=len(everything),
@@ -130,8 +169,8 @@ def _parts(item: _Measured, cores: int, neighbours: float) -> _Parts:
     work_cpu_s = sample.cpu_s - setup_cpu_s
     elapsed_s = max(0.0, sample.wall_s - sample.setup_s)
     used = work_cpu_s / elapsed_s if elapsed_s else 1.0
-    width = max(used, float(sample.threads)) if sample.crowded else used
-    alone_s = elapsed_s * share if sample.crowded else elapsed_s
+    width = max(used, float(sample.threads)) if item.crowded else used
+    alone_s = elapsed_s * share if item.crowded else elapsed_s
     return _Parts(
         items=sample.items if elapsed_s else 0,
         commits=sample.commits[0],
@@ -145,29 +184,11 @@ def _parts(item: _Measured, cores: int, neighbours: float) -> _Parts:
     )
 
 
-def _neighbours(by_step: dict[str, list[_Measured]], cores: int) -> float:
-    """Return how many cores others than the tasks would use.
-
-    Where cores were free, that is what they used.  Where none was, a fair scheduler gave to each thread
-    alike, so that the part which the largest step's threads got says how many others there were.
-    """
-    largest = max(by_step.values(), key=lambda found: sum(item.sample.cpu_s for item in found))
-    weighed = [
-        (_beside(item, cores), item.sample.wall_s)
-        for item in largest
-        if item.sample.host_share is not None and item.sample.wall_s > 0
-    ]
-    weight = sum(seconds for _, seconds in weighed)
-    return sum(value * seconds for value, seconds in weighed) / weight if weight else 0.0
-
-
-def _beside(item: _Measured, cores: int) -> float:
-    sample = item.sample
-    elapsed_s = max(1e-9, sample.wall_s - sample.setup_s)
-    used = max(0.0, sample.cpu_s - min(sample.setup_s, sample.cpu_s)) / elapsed_s
-    if not sample.crowded:
-        return max(0.0, (sample.host_share or 0.0) * cores - item.at_once * sample.cpu_s / sample.wall_s)
-    return max(0.0, sample.threads * (cores / max(0.05, used) - item.at_once))
+def _weighed(found: Sequence[_Measured], value: Callable[[_Measured], float]) -> float:
+    """Return the mean of a value over tasks, each for as long as it ran."""
+    known = [(value(item), item.sample.wall_s) for item in found if item.sample.host_share is not None]
+    weight = sum(seconds for _, seconds in known)
+    return sum(number * seconds for number, seconds in known) / weight if weight else 0.0
 
 
 def _would_be_mapped(sample: TaskSample) -> bool:

@@ -16,7 +16,7 @@ from airflow_provider_aiopt.simulation.slots import Slots
 from airflow_provider_aiopt.simulation.trace import Arrival, RunTrace, TaskTrace, Trace
 
 if TYPE_CHECKING:
-    from simpy import Environment
+    from simpy import Environment, Event
 
 _Steps = Generator[Any, Any, None]
 
@@ -59,6 +59,7 @@ class _Simulation:
             SharedCores(
                 self._environment,
                 configuration.cores,
+                services=calibration.services,
                 neighbours=calibration.neighbours,
                 sharing=sharing,
             )
@@ -68,7 +69,7 @@ class _Simulation:
         self._queued_runs: deque[int] = deque()
         self._runs: list[RunTrace] = []
         self._tasks: list[TaskTrace] = []
-        self._ended = {}  # type: dict[tuple[int, int], Any]
+        self._ended: dict[tuple[int, int], Event] = {}
         self._left: dict[tuple[int, int], int] = {}
         self._last_start_s = -inf
 
@@ -139,8 +140,9 @@ class _Simulation:
         self._left[key] -= 1
         if not self._left[key]:
             self._ended[key].succeed()
-        yield self._loop(chance)
         self._slots.release(task, machine)
+        # The scheduler's next loop gives the slot away, whatever made it turn.
+        yield self._loop(chance)
         self._start_tasks()
 
     def _work(
@@ -157,7 +159,7 @@ class _Simulation:
         task.gpu_busy_s = service.gpu_share * (self._environment.now - began_s)
         yield cores.work(service.ending_cpu_s.draw(chance), 1.0)
 
-    def _loop(self, chance: random.Random) -> Any:
+    def _loop(self, chance: random.Random) -> Event:
         return self._environment.timeout(self._calibration.airflow.loop_s.draw(chance))
 
     def _chance(self, run: int, purpose: str) -> random.Random:

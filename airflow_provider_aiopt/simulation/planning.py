@@ -213,7 +213,7 @@ class _Finder:
             for step in self._calibration.steps
             for shards in [min(configuration.shards, math.ceil(items)) if step.mapped else 1]
         )
-        spare = max(0.1, configuration.cores - self._calibration.neighbours)
+        spare = max(0.1, configuration.cores - self._calibration.services)
         return runs_per_s * demand >= configuration.machines * spare
 
     def _sizes(self) -> Iterator[tuple[int, int]]:

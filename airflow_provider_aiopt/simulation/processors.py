@@ -14,22 +14,31 @@ class SharedCores:
     """The cores of one machine, shared in equal parts by all threads that want to run.
 
     Egalitarian processor sharing: Kleinrock, "Time-shared Systems: A Theoretical Treatment", Journal of the
-    ACM 14 (2), 1967, for a job that can use several cores.  While all jobs together can use ``w`` cores and
-    neighbours ``d`` on top, each gets the share ``min(1, cores / (w + d))`` of what it could use, as a fair
-    scheduler of threads gives them.  Since the share is the same for all, jobs end in the order of their ends
-    in a *virtual time* that passes at that share, so that a change costs no look at the others.
+    ACM 14 (2), 1967, for jobs that can use several cores.  While all jobs together can use ``w`` cores,
+    neighbours ``n`` on top, and services take ``s`` before, each gets the share ``min(1, (cores - s) / (w +
+    n))`` of what it could use, as a fair scheduler of threads gives them.  Since the share is the same for
+    all, jobs end in the order of their ends in a *virtual time* that passes at that share, so that a change
+    costs no look at the others.
 
     :param environment: the simulation
     :param cores: how many there are
-    :param neighbours: cores that others would use
+    :param services: cores that small processes take, whatever else runs
+    :param neighbours: threads of others that always want to run
     :param sharing: False: each job has cores of its own, as if there were any number
     """
 
     def __init__(
-        self, environment: Environment, cores: float, *, neighbours: float = 0.0, sharing: bool = True
+        self,
+        environment: Environment,
+        cores: float,
+        *,
+        services: float = 0.0,
+        neighbours: float = 0.0,
+        sharing: bool = True,
     ) -> None:
         self._environment = environment
         self._cores = cores
+        self._left = max(_LEAST_LEFT * cores, cores - services)
         self._neighbours = neighbours
         self._sharing = sharing
         self._width = 0.0
@@ -46,7 +55,7 @@ class SharedCores:
         """What each job gets of the cores that it could use, 0 to 1."""
         if not self._sharing or not self._jobs:
             return 1.0
-        return min(1.0, self._cores / (self._width + self._neighbours))
+        return min(1.0, self._left / (self._width + self._neighbours))
 
     def work(self, cpu_s: float, width: float) -> Event:
         """Return the event of the end of a job.
@@ -97,3 +106,4 @@ class SharedCores:
 
 
 _SAME_S = 1e-9
+_LEAST_LEFT = 0.1  # of the cores: services that take all of them were no small processes

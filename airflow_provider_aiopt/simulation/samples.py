@@ -8,8 +8,6 @@ from datetime import datetime
 
 from airflow_provider_aiopt.telemetry.reports import RunReport, StageReport, TaskTimes
 
-_BUSY_HOST = 0.9  # share of the host's CPU time above which its cores count as contended
-
 
 @dataclass(frozen=True, slots=True)
 class TaskSample:
@@ -102,11 +100,6 @@ class TaskSample:
         ]
         weight = sum(seconds for _, seconds in weighed)
         return sum(level * seconds for level, seconds in weighed) / weight if weight else None
-
-    @property
-    def crowded(self) -> bool:
-        """Whether all cores were busy, so that the time that it took tells no longer what it could use."""
-        return (self.host_share or 0.0) >= _BUSY_HOST
 
     @property
     def threads(self) -> int:

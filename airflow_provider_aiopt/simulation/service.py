@@ -125,7 +125,9 @@ class Calibration(_Model):
     :param items: records of a run, as measured
     :param shards: shards of a run, as measured
     :param cores: cores of the machine that was measured, the processes' own
-    :param neighbours: cores that others than the tasks would use: Airflow's services, and other processes
+    :param services: cores that Airflow's services and other small processes used beside the tasks; they wake
+        up seldom and briefly, so that a fair scheduler gives them what they want
+    :param neighbours: threads of others that always want to run, and get as much as each of the tasks' own
     :param runs: how many runs were measured
     :param tasks: how many tasks
     :param crowded: whether the cores were busy with others' work meanwhile, which makes CPU times larger and
@@ -140,6 +142,7 @@ class Calibration(_Model):
     items: int = Field(ge=1)
     shards: int = Field(ge=1)
     cores: int = Field(ge=1)
+    services: float = Field(default=0.0, ge=0)
     neighbours: float = Field(default=0.0, ge=0)
     runs: int = Field(ge=1)
     tasks: int = Field(ge=1)

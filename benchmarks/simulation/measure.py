@@ -114,7 +114,6 @@ def bench(folder: Path, configured: Airflow) -> Iterator[Bench]:
     (dags / f"{warm_up}.py").write_text(code)
     settings = {
         "AIRFLOW__CORE__PARALLELISM": str(parallelism),
-        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__AIOPT__MAX_ACTIVE_RUNS": str(configured.active_runs),
         "AIRFLOW__AIOPT__WORK_DIR": str(work_dir),
         "AIRFLOW__AIOPT__RETRIES": "0",
@@ -131,6 +130,7 @@ def bench(folder: Path, configured: Airflow) -> Iterator[Bench]:
     ) as airflow:
         for dag_id in (*_DAGS.values(), warm_up):
             airflow.wait_for_dag(dag_id, timeout=120)
+            airflow.unpause(dag_id)  # these alone: other templates' sensors would hold slots of the pools
         for pool in (_CPU_POOL, _MODEL_POOL):
             _set_pool(airflow, pool, FREE_SLOTS)
         airflow.wait_for_run(warm_up, airflow.trigger(warm_up), timeout=_RUN_S)

@@ -100,7 +100,18 @@ def test_neighbours_change_neither_the_work_nor_what_it_can_use(got: float) -> N
     assert known.steps[1].cpu_s_per_item == pytest.approx(16 / ITEMS)
     assert known.steps[1].width == 4.0
     assert known.neighbours == pytest.approx(4 * (4 / got - 1))
+    assert known.services == 0.0
     assert known.crowded is (got < 4.0)
+
+
+def test_small_processes_beside_it_are_services() -> None:
+    task = {"cpu_s": 32.0, "wall_s": 10.0, "hardware": hardware(3.2, 0.6), "evidence": {"setup_s": 0.0}}
+
+    known = calibrate([one_stage(task)])
+
+    assert known.steps[1].width == pytest.approx(3.2)
+    assert known.services == pytest.approx(0.6)
+    assert known.neighbours == 0.0
 
 
 def test_airflow_is_measured_by_its_own_times() -> None:

@@ -39,7 +39,9 @@ def pipelines(draw: st.DrawFn) -> Calibration:
         for number in range(draw(st.integers(1, 4)))
     ]
     airflow = INSTANT.model_copy(update={"run_start_s": drawn(), "loop_s": drawn(), "hand_over_s": drawn()})
-    return calibration(*steps, airflow=airflow, neighbours=draw(st.floats(0.0, 3.0)))
+    return calibration(
+        *steps, airflow=airflow, services=draw(st.floats(0.0, 1.0)), neighbours=draw(st.floats(0.0, 3.0))
+    )
 
 
 configurations = st.builds(

@@ -25,25 +25,30 @@ def ends(
 
 
 @pytest.mark.parametrize(
-    ("count", "neighbours", "jobs", "expected"),
+    ("count", "others", "jobs", "expected"),
     [
-        pytest.param(2, 0.0, [(0, 4.0, 1.0)], [4.0], id="a thread uses one core"),
-        pytest.param(2, 0.0, [(0, 4.0, 2.0)], [2.0], id="two threads use both"),
-        pytest.param(2, 0.0, [(0, 4.0, 8.0)], [2.0], id="and no more than there are"),
-        pytest.param(2, 0.0, [(0, 4.0, 1.0), (0, 4.0, 1.0)], [4.0, 4.0], id="as many jobs as cores"),
-        pytest.param(1, 0.0, [(0, 1.0, 1.0), (0, 3.0, 1.0)], [2.0, 4.0], id="shared until the first ends"),
-        pytest.param(1, 0.0, [(0, 2.0, 1.0), (1, 2.0, 1.0)], [3.0, 4.0], id="the second comes later"),
-        pytest.param(2, 0.0, [(0, 4.0, 2.0), (0, 2.0, 2.0)], [3.0, 2.0], id="wide jobs side by side"),
-        pytest.param(1, 1.0, [(0, 2.0, 1.0)], [4.0], id="a neighbour gets the half"),
-        pytest.param(4, 1.0, [(0, 2.0, 1.0)], [2.0], id="unless there are cores for both"),
-        pytest.param(2, 0.0, [(1, 0.0, 1.0)], [1.0], id="nothing to do"),
+        pytest.param(2, (0.0, 0.0), [(0, 4.0, 1.0)], [4.0], id="a thread uses one core"),
+        pytest.param(2, (0.0, 0.0), [(0, 4.0, 2.0)], [2.0], id="two threads use both"),
+        pytest.param(2, (0.0, 0.0), [(0, 4.0, 8.0)], [2.0], id="and no more than there are"),
+        pytest.param(2, (0.0, 0.0), [(0, 4.0, 1.0), (0, 4.0, 1.0)], [4.0, 4.0], id="as many jobs as cores"),
+        pytest.param(
+            1, (0.0, 0.0), [(0, 1.0, 1.0), (0, 3.0, 1.0)], [2.0, 4.0], id="shared until the first ends"
+        ),
+        pytest.param(1, (0.0, 0.0), [(0, 2.0, 1.0), (1, 2.0, 1.0)], [3.0, 4.0], id="the second comes later"),
+        pytest.param(2, (0.0, 0.0), [(0, 4.0, 2.0), (0, 2.0, 2.0)], [3.0, 2.0], id="wide jobs side by side"),
+        pytest.param(1, (0.0, 1.0), [(0, 2.0, 1.0)], [4.0], id="a neighbour gets the half"),
+        pytest.param(4, (0.0, 1.0), [(0, 2.0, 1.0)], [2.0], id="unless there are cores for both"),
+        pytest.param(2, (0.5, 0.0), [(0, 3.0, 2.0)], [2.0], id="services get what they want"),
+        pytest.param(2, (0.5, 1.0), [(0, 2.0, 2.0)], [2.0], id="and neighbours a part of the rest"),
+        pytest.param(1, (5.0, 0.0), [(0, 1.0, 1.0)], [10.0], id="services never take all"),
+        pytest.param(2, (0.0, 0.0), [(1, 0.0, 1.0)], [1.0], id="nothing to do"),
     ],
 )
 def test_sharing(
-    count: int, neighbours: float, jobs: list[tuple[float, float, float]], expected: list[float]
+    count: int, others: tuple[float, float], jobs: list[tuple[float, float, float]], expected: list[float]
 ) -> None:
     environment = simpy.Environment()
-    cores = SharedCores(environment, count, neighbours=neighbours)
+    cores = SharedCores(environment, count, services=others[0], neighbours=others[1])
 
     assert ends(cores, jobs, environment) == pytest.approx(expected)
     assert cores.busy_s == pytest.approx(sum(cpu_s for _, cpu_s, _ in jobs))
