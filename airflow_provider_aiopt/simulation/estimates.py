@@ -69,5 +69,13 @@ def quantile(values: Sequence[float], share: float) -> float:
     """
     if not values:
         return 0.0
-    ordered = sorted(values)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+    return sorted(values)[rank(len(values), share)]
+
+
+def rank(count: int, share: float) -> int:
+    """Return the position of a quantile among so many sorted values.
+
+    :param count: 1 or more
+    :param share: above 0, at most 1
+    """
+    return max(0, math.ceil(share * count) - 1)

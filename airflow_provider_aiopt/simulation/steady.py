@@ -8,14 +8,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import mean
+from typing import TYPE_CHECKING
 
 from airflow_provider_aiopt.simulation.arrivals import Batching, Load, runs_of
 from airflow_provider_aiopt.simulation.configuration import Configuration
 from airflow_provider_aiopt.simulation.engine import simulate
-from airflow_provider_aiopt.simulation.estimates import Estimate, estimate, quantile
+from airflow_provider_aiopt.simulation.estimates import Estimate, estimate, rank
 from airflow_provider_aiopt.simulation.prediction import core_share, gpu_share, worker_share
 from airflow_provider_aiopt.simulation.service import Calibration
+from airflow_provider_aiopt.simulation.trace import Arrival
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_SHARES = (0.5, 0.95, 0.99)
 _GROWS = 1.5
 """Time to results in the last third over that in the first, above which the backlog counts as growing."""
 
@@ -94,9 +101,9 @@ def serve(
     return Service(
         configuration=configuration,
         batching=batching,
-        p50_s=estimate([quantile(item.times_s, 0.5) for item in passes]),
-        p95_s=estimate([quantile(item.times_s, 0.95) for item in passes]),
-        p99_s=estimate([quantile(item.times_s, 0.99) for item in passes]),
+        p50_s=estimate([item.quantiles_s[0.5] for item in passes]),
+        p95_s=estimate([item.quantiles_s[0.95] for item in passes]),
+        p99_s=estimate([item.quantiles_s[0.99] for item in passes]),
         growing=sum(item.growing for item in passes) * 2 > len(passes),
         runs_per_hour=mean(item.runs_per_hour for item in passes),
         worker_share=mean(item.worker_share for item in passes),
@@ -107,7 +114,7 @@ def serve(
 
 @dataclass(frozen=True, slots=True)
 class _Pass:
-    times_s: list[float]
+    quantiles_s: dict[float, float]
     growing: bool
     runs_per_hour: float
     worker_share: float
@@ -124,62 +131,68 @@ def _pass(
     horizon: Horizon,
     number: int,
 ) -> _Pass:
+    import numpy as np
+
     end_s = horizon.warm_up_s + horizon.measured_s
     if isinstance(load, Load):
-        times = _times(load, end_s, f"{horizon.seed}/{number}/arrivals")
+        runs, uploaded_s = _drawn_runs(load, batching, end_s, f"{horizon.seed}/{number}/arrivals")
     else:
-        times = _repeated(load, end_s)
-    made = runs_of(times, batching)
-    trace = simulate(
-        calibration,
-        configuration,
-        [arrival for arrival, _ in made],
-        seed=f"{horizon.seed}/{number}",
-        until_s=end_s,
-    )
-    # What was uploaded so late that its run could not have ended counts as long as it was there.
-    took: list[tuple[float, float]] = []
-    for run, (_, uploads) in zip(trace.runs, made, strict=True):
-        took += [
-            (uploaded_s, run.ended_s - uploaded_s)
-            for uploaded_s in uploads
-            if uploaded_s >= horizon.warm_up_s
-        ]
-    ended = [seconds for _, seconds in took if seconds < math.inf]
+        runs, uploaded_s = _made_runs(_repeated(load, end_s), batching)
+    trace = simulate(calibration, configuration, runs, seed=f"{horizon.seed}/{number}", until_s=end_s)
+    ended_s = np.repeat([run.ended_s for run in trace.runs], [run.items for run in runs])
+    counts = uploaded_s >= horizon.warm_up_s
+    uploaded_s, took_s = uploaded_s[counts], (ended_s - uploaded_s)[counts]
+    settled = np.sort(_settled(uploaded_s, took_s))
     return _Pass(
-        times_s=_settled(took, ended),
-        growing=_grows(took),
-        runs_per_hour=len(made) / end_s * 3600,
+        quantiles_s={share: float(settled[rank(len(settled), share)]) for share in _SHARES},
+        growing=_grows(took_s),
+        runs_per_hour=len(runs) / end_s * 3600,
         worker_share=worker_share(trace),
         core_share=core_share(trace),
         gpu_share=gpu_share(trace),
     )
 
 
-@lru_cache(maxsize=8)
-def _times(load: Load, end_s: float, seed: str) -> Sequence[float]:
-    """Return when records arrive; a search asks for the same load again and again."""
-    return load.times(end_s, random.Random(seed))  # noqa: S311 - nothing secret
+@lru_cache(maxsize=16)
+def _drawn_runs(
+    load: Load, batching: Batching, end_s: float, seed: str
+) -> tuple[list[Arrival], NDArray[np.float64]]:
+    """Return the runs that a load becomes; a search asks for the same ones again and again."""
+    times = load.times(end_s, random.Random(seed))  # noqa: S311 - nothing secret
+    return _made_runs(times, batching)
 
 
-def _settled(took: Sequence[tuple[float, float]], ended: Sequence[float]) -> list[float]:
+def _made_runs(times: Sequence[float], batching: Batching) -> tuple[list[Arrival], NDArray[np.float64]]:
+    """Return the runs, and when their records were uploaded, in the order of the runs."""
+    import numpy as np
+
+    # Each upload is in one run, and none overtakes another.
+    return [run for run, _ in runs_of(times, batching)], np.asarray(times)
+
+
+def _settled(uploaded_s: NDArray[np.float64], took_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the times of the records, without those at the end that nobody waited for.
 
     They are uploads of the last moments, as long as the slowest that ended takes.
     """
-    if not ended:
-        return [math.inf]
-    last_s = max(uploaded_s for uploaded_s, _ in took) - max(ended)
-    return sorted([seconds for uploaded_s, seconds in took if uploaded_s <= last_s] or ended)
+    import numpy as np
+
+    ended = took_s[np.isfinite(took_s)]
+    if not len(ended):
+        return np.array([math.inf])
+    settled = took_s[uploaded_s <= uploaded_s.max() - ended.max()]
+    return settled if len(settled) else ended
 
 
-def _grows(took: Sequence[tuple[float, float]]) -> bool:
-    third = len(took) // 3
+def _grows(took_s: NDArray[np.float64]) -> bool:
+    import numpy as np
+
+    third = len(took_s) // 3
     if not third:
         return False
-    first = quantile([seconds for _, seconds in took[:third]], 0.5)
-    middle = quantile([seconds for _, seconds in took[third : 2 * third]], 0.5)
-    return middle > _GROWS * first or math.isinf(first)
+    first, middle = np.sort(took_s[:third]), np.sort(took_s[third : 2 * third])
+    median = rank(third, 0.5)
+    return bool(middle[median] > _GROWS * first[median] or np.isinf(first[median]))
 
 
 def _repeated(times: Sequence[float], until_s: float) -> list[float]:
