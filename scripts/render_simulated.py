@@ -1,7 +1,7 @@
-"""Render the simulated figures of ``docs/scaling.md`` from the times that ``make bench-simulation`` kept.
+"""Render what ``make bench-simulation`` found: errors in ``docs/simulation.md``, figures in ``docs/scaling.md``.
 
-Each table is what the command above it answers.  With ``--check`` nothing is written: the exit code is 1
-where the page is not up to date.
+Each table of the guide to scaling is what the command above it answers, from the service times that the
+benchmark kept.  With ``--check`` nothing is written: the exit code is 1 where a page is not up to date.
 """
 
 from __future__ import annotations
@@ -14,13 +14,16 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from airflow_provider_aiopt.cli.main import main as aiopt
 from airflow_provider_aiopt.telemetry import units
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "scaling.md"
+SCALING = ROOT / "docs" / "scaling.md"
+ERRORS = ROOT / "docs" / "simulation.md"
+PREDICTED = ROOT / "benchmarks" / "results" / "simulation.json"
 MEASURED = "benchmarks/results/simulation_streaming.json"
 END = "<!-- end of what is simulated -->\n"
 
@@ -94,33 +97,61 @@ TABLES: dict[str, tuple[Sequence[str], Callable[[dict[str, Any]], str]]] = {
 """What is rendered: the options of ``aiopt simulate``, and what makes a table of its answer."""
 
 
-def rendered(page: str) -> str:
-    """Return the page with what is simulated now between its marks."""
+def simulated_page(page: str) -> str:
+    """Return the guide to scaling with what is simulated now between its marks."""
     for name, (options, table) in TABLES.items():
-        head, mark, rest = page.partition(begin(name))
-        _, end, tail = rest.partition(END)
-        if not mark or not end:
-            raise ValueError(f"{PAGE.name} lacks one of its marks: {begin(name).strip()} or {END.strip()}")
         # Neighbours, where there were any: nobody else is to be on the machines that are asked about.
         command = ["simulate", MEASURED, "--neighbours", "0", *options]
         shown = shlex.join(["aiopt", *command])
-        page = f"{head}{mark}\n```bash\n{shown}\n```\n\n{table(_answer(command))}\n{end}{tail}"
+        page = _between(page, name, f"```bash\n{shown}\n```\n\n{table(_answer(command))}")
     return page
 
 
+def errors_page(page: str) -> str:
+    """Return the simulation's page with the errors that were measured last."""
+    if not PREDICTED.exists():
+        return _between(page, "errors", "Not measured yet.\n")
+    found = json.loads(PREDICTED.read_text(encoding="utf-8"))
+    errors = [row["error"] for row in found]
+    rows = [
+        (
+            row["configuration"],
+            f"{row['predicted_s']:.2f}",
+            f"{row['measured_s']:.2f}",
+            f"{row['predicted_s'] / row['measured_s'] - 1:+.1%}",
+        )
+        for row in found
+    ]
+    images = found[0]["images"]
+    summary = f"Median error {median(errors):.1%}, largest {max(errors):.1%}, {images} photographs to a run"
+    table = _table(("configuration", "predicted, s", "measured, s", "error"), rows)
+    return _between(page, "errors", f"{summary}:\n\n{table}")
+
+
 def main() -> int:
-    """Render, or check, the page; return the exit code."""
+    """Render, or check, the pages; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="only say whether the page is out of date")
+    parser.add_argument("--check", action="store_true", help="only say which pages are out of date")
     check = parser.parse_args().check
-    page = PAGE.read_text(encoding="utf-8")
-    content = rendered(page)
-    if content == page:
-        return 0
-    if not check:
-        PAGE.write_text(content, encoding="utf-8")
-    print(f"{'out of date' if check else 'rendered'}: {PAGE.relative_to(ROOT)}")
-    return int(check)
+    stale = False
+    for path, render in {SCALING: simulated_page, ERRORS: errors_page}.items():
+        page = path.read_text(encoding="utf-8")
+        content = render(page)
+        if content == page:
+            continue
+        stale = True
+        if not check:
+            path.write_text(content, encoding="utf-8")
+        print(f"{'out of date' if check else 'rendered'}: {path.relative_to(ROOT)}")
+    return int(check and stale)
+
+
+def _between(page: str, name: str, content: str) -> str:
+    head, mark, rest = page.partition(begin(name))
+    _, end, tail = rest.partition(END)
+    if not mark or not end:
+        raise ValueError(f"The page lacks one of its marks: {begin(name).strip()} or {END.strip()}")
+    return f"{head}{mark}\n{content}\n{end}{tail}"
 
 
 def _answer(command: Sequence[str]) -> dict[str, Any]:

@@ -54,6 +54,7 @@ class Experiment:
         self._console = Console(stderr=True)
         self.calibrations: dict[str, Calibration] = {}
         self._predicted: dict[Case, Estimate] = {}
+        self._kept = 0
 
     def run(self) -> list[Row]:
         """Return all cases, predicted and measured."""
@@ -89,10 +90,19 @@ class Experiment:
 
     def _measure(self, running: Bench, case: Case, remark: str = "") -> Measured:
         measured = running.measure(case, self._images)
+        self._keep(case, measured)
         predicted = self._predicted.get(case)
         beside = f", predicted {predicted.mean:.2f} s" if predicted else ""
         self._console.print(f"{case.name}: {measured.makespan_s:.2f} s{beside}{remark}", highlight=False)
         return measured
+
+    def _keep(self, case: Case, measured: Measured) -> None:
+        """Keep the reports: where a prediction is off, they say which part of it."""
+        self._kept += 1
+        folder = self._folder / "reports" / f"{self._kept:03d} {case.name}"
+        folder.mkdir(parents=True)
+        for number, report in enumerate(measured.reports):
+            (folder / f"{number}.json").write_text(report.model_dump_json(indent=2) + "\n")
 
 
 def write(rows: Sequence[Row], calibrations: dict[str, Calibration], facts: dict[str, Any], to: Path) -> None:
@@ -132,6 +142,7 @@ def main() -> None:
     console.print(rows_table(rows))
     console.print(checks_table(checks(rows)))
     console.print(f"median error {median(row.error for row in rows):.1%}; results: {to}", soft_wrap=True)
+    console.print(f"The runs' reports: {folder / 'reports'}", soft_wrap=True)
 
 
 if __name__ == "__main__":
