@@ -102,6 +102,10 @@ bench-advisor: $(BENCH) ## Plant illnesses in pipelines, and compare what the ad
 bench-compare: $(TEST) ## Check the error rates and the power of aiopt compare by thousands of comparisons
 	@$(BIN)/python -m benchmarks.compare $(BENCH_ARGS)
 
+.PHONY: bench-simulation
+bench-simulation: $(TEST) ## Predict makespans on a real Airflow by simulation, then measure them: about ten minutes (BENCH_ARGS=--quick to try)
+	@$(BIN)/python -m benchmarks.simulation $(BENCH_ARGS)
+
 .PHONY: bench-latency
 bench-latency: $(LATENCY) ## Measure upload to first task and to results beside Airflow's own ways: about an hour
 	@$(BIN)/python -m benchmarks.latency $(BENCH_ARGS)

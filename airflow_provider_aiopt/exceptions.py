@@ -21,6 +21,7 @@
     ├── ProfilingError (RuntimeError)          the profiler asked for cannot watch this stage, or not here
     ├── ReportError (ValueError)               a stage or run report is missing or unreadable
     ├── ComparisonError (ValueError)           runs cannot be compared, or answer differently
+    ├── SimulationError (ValueError)           a simulation is asked for what it cannot answer
     ├── AirflowApiError (RuntimeError)         Airflow's public API refused or did not answer
     ├── PodError (RuntimeError)                a stage's pod failed, or was never made
     │   ├── PodRefusedError                    the Kubernetes API refused it: permission, namespace, quota
@@ -181,6 +182,10 @@ class ComparisonError(AioptError, ValueError):
     """Runs cannot be compared: too few, not whole, of different work, or without the metric."""
 
     retryable = False
+
+
+class SimulationError(AioptError, ValueError):
+    """A simulation is asked for what it cannot answer: no such load, or nothing meets the goal."""
 
 
 class AirflowApiError(AioptError, RuntimeError):

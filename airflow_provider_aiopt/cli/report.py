@@ -41,7 +41,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.json and arguments.csv == _STDOUT:
         complain("report: --json and --csv both want standard output. Give --csv a file")
         return ExitCode.USAGE
-    report = _load(arguments)
+    report = load_report(arguments, arguments.run_workspace, named_url(arguments))
+    report = _beside_earlier_runs(report, arguments)
     _write_files(report, arguments)
     if arguments.json:
         sys.stdout.write(_json(report, explain=arguments.explain))
@@ -56,21 +57,27 @@ def _run(arguments: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-def _load(arguments: argparse.Namespace) -> RunReport:
+def load_report(arguments: argparse.Namespace, run: str, url: str | None) -> RunReport:
+    """Return the report of a run that a command line names.
+
+    :param arguments: the parsed command line, with ``work_dir``, ``resolver`` and what names an Airflow
+    :param run: the run's workspace, or DAG_ID/RUN_ID
+    :param url: the Airflow that knows its times; None to go without
+    :raises AioptError: one of its subclasses, where there is no usable report or Airflow does not answer
+    """
     from airflow_provider_aiopt.telemetry.run_report import load_run_report
 
-    folder = Folder.open(_workspace(arguments.run_workspace, arguments.work_dir), resolver=arguments.resolver)
-    url = named_url(arguments)
+    folder = Folder.open(_workspace(run, arguments.work_dir), resolver=arguments.resolver)
     report = load_run_report(folder)
-    if url:
-        api = airflow_api(arguments, url)
-        dag_id = _dag_id(report, url)
-        report = load_run_report(
-            folder,
-            task_times=api.task_times(dag_id, report.run_id),
-            queued_s=api.queued_s(dag_id, report.run_id),
-        )
-    return _beside_earlier_runs(report, arguments)
+    if url is None:
+        return report
+    api = airflow_api(arguments, url)
+    dag_id = _dag_id(report, url)
+    return load_run_report(
+        folder,
+        task_times=api.task_times(dag_id, report.run_id),
+        queued_s=api.queued_s(dag_id, report.run_id),
+    )
 
 
 def _beside_earlier_runs(report: RunReport, arguments: argparse.Namespace) -> RunReport:
