@@ -80,6 +80,18 @@ and back around each operator, which takes longer than FP32 itself.
 {_DATA}
 {_GATE}"""
 
+_TENSORRT = f"""\
+Build the TensorRT engines of a model folder on this machine, and keep them, with the timing cache, where
+inference looks: $AIOPT_CACHE_DIR/tensorrt, by model, version and kind of device. The first task then loads
+them in seconds. One engine takes every batch from one record to the largest size given.
+
+The precision is that of the graph: give a folder made with 'aiopt model fp16' for FP16, with 'aiopt model
+quantize' for INT8. The answers are compared with those of ONNX Runtime on the CPU.
+
+{_DATA}
+exit codes: 0 built or there already, 1 no TensorRT here, or unusable data, 2 wrong usage, 3 too different
+"""
+
 _COMPARE = f"""\
 Run model folders on the same data and show size, latency, throughput, and how far each one's answers are from
 those of the first. The models take turns, and run as they do in a pipeline.
@@ -136,6 +148,34 @@ def _fp16(arguments: argparse.Namespace) -> int:
 
     options = Fp16Options(**common_options(arguments), keep=tuple(arguments.keep))
     return _gated(arguments, lambda: convert_model(options))
+
+
+def _tensorrt(arguments: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from airflow_provider_aiopt.optimize.engines import EngineOptions, build_engines
+
+    options = EngineOptions(
+        model=arguments.model,
+        evaluation=arguments.evaluation,
+        batch_sizes=tuple(arguments.batch_sizes),
+        evaluation_crops=arguments.evaluation_crops,
+        gate=gate_of(arguments),
+    )
+    try:
+        report = build_engines(options)
+    except ModelAccuracyError as error:
+        complain(str(error))
+        return ExitCode.NO_RETRY
+    if arguments.json:
+        sys.stdout.write(json.dumps(asdict(report), indent=2) + "\n")
+        return ExitCode.OK
+    built = f"{len(report.files)} files in {report.folder}" if report.files else "all engines were there"
+    sys.stdout.write(
+        f"{report.model}: {built}; loading took {report.first_s:.1f} s, again {report.again_s:.1f} s; "
+        f"same first answer as on the CPU {report.evaluation.agreement:.1%}\n"
+    )
+    return ExitCode.OK
 
 
 def _gated(arguments: argparse.Namespace, optimise: Callable[[], OptimizeReport]) -> int:
@@ -256,6 +296,33 @@ GROUP = CommandGroup(
                     default=[],
                     metavar="OPERATOR",
                     help="type of operators, or name of a node, that stays in FP32; may be repeated",
+                ),
+                *LIMITS,
+                JSON,
+            ),
+        ),
+        Command(
+            name="tensorrt",
+            help="build a model's TensorRT engines on this machine, behind an accuracy gate",
+            description=_TENSORRT,
+            run=_tensorrt,
+            arguments=(
+                argument("model", type=Path, metavar="MODEL", help="model folder"),
+                evaluation(required=True),
+                argument(
+                    "--batch-sizes",
+                    type=count,
+                    nargs="+",
+                    default=[32],
+                    metavar="N",
+                    help="rows of the calls: execution.batching.pad_to, or execution.batch_size (default 32)",
+                ),
+                argument(
+                    "--evaluation-crops",
+                    type=count,
+                    default=40,
+                    metavar="N",
+                    help="random crops per evaluation image (default %(default)s)",
                 ),
                 *LIMITS,
                 JSON,
