@@ -10,13 +10,14 @@ import pytest
 from airflow_provider_aiopt.cli.command import add_to_parser
 from airflow_provider_aiopt.cli.model import GROUP
 from airflow_provider_aiopt.exceptions import ModelAccuracyError
-from airflow_provider_aiopt.optimize import comparison, export, fp16, prune, quantize
+from airflow_provider_aiopt.optimize import comparison, engines, export, fp16, prune, quantize
 from airflow_provider_aiopt.optimize.comparison import (
     ComparedModel,
     CompareOptions,
     Latency,
     ModelComparison,
 )
+from airflow_provider_aiopt.optimize.engines import EngineOptions, EngineReport
 from airflow_provider_aiopt.optimize.evaluation import AccuracyGate, Evaluation
 from airflow_provider_aiopt.optimize.fp16 import Fp16Options
 from airflow_provider_aiopt.optimize.prune import PruneOptions
@@ -204,3 +205,27 @@ def test_compare_shows_all_models_and_ends_by_the_gate(
     assert ("beyond" in shown, "small differs too much from m" in said) == (bool(faults), bool(faults))
     assert _run(*line.split(), "--json") == code
     assert json.loads(capsys.readouterr().out)["models"][1]["latency"]["1"]["items_per_s"] == 500
+
+
+def test_tensorrt_says_what_was_built(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[EngineOptions] = []
+
+    def fake(options: EngineOptions) -> EngineReport:
+        asked.append(options)
+        if options.gate.min_agreement == 1:
+            raise ModelAccuracyError("tiny on TensorRT differs too much")
+        evaluation = Evaluation(7, 0.9, 1.0, 0.1, 0.01)
+        files = {"a.engine": "0" * 64}
+        return EngineReport("tiny", "1" * 64, "trt", "/cache/key", files, (8, 32), 61.0, 1.5, evaluation)
+
+    monkeypatch.setattr(engines, "build_engines", fake)
+    line = ["tensorrt", "m", "--evaluation", "e", "--batch-sizes", "8", "32"]
+    assert _run(*line) == 0
+    assert asked == [EngineOptions(model=Path("m"), evaluation=Path("e"), batch_sizes=(8, 32))]
+    said = capsys.readouterr().out
+    assert said.startswith("tiny: 1 files in /cache/key; loading took 61.0 s, again 1.5 s; same first answer")
+    assert _run(*line, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["again_s"] == 1.5
+    assert _run(*line, "--min-agreement", "1") == 3
