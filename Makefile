@@ -98,6 +98,11 @@ bench-gpu: ## Compare streaming on an NVIDIA GPU with the bare session loop (ONN
 bench-advisor: $(BENCH) ## Plant illnesses in pipelines, and compare what the advisor promises with what its cure brings
 	@$(BIN)/python -m benchmarks.sick $(BENCH_ARGS)
 
+.PHONY: bench-models
+bench-models: $(BENCH) ## Compare the forms of two models, FP32 to pruned, and renew the table of docs/models.md
+	@$(BIN)/python -m benchmarks.model_table $(BENCH_ARGS)
+	@$(BIN)/python scripts/render_models.py
+
 .PHONY: bench-compare
 bench-compare: $(TEST) ## Check the error rates and the power of aiopt compare by thousands of comparisons
 	@$(BIN)/python -m benchmarks.compare $(BENCH_ARGS)

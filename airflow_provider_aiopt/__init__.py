@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from airflow_provider_aiopt.kubernetes.resources import PodResources
     from airflow_provider_aiopt.notifications.slow_stage import SlowStageNotifier
     from airflow_provider_aiopt.operators.compare import CompareOperator
+    from airflow_provider_aiopt.operators.compare_models import CompareModelsOperator
     from airflow_provider_aiopt.operators.decide import DecideOperator
     from airflow_provider_aiopt.operators.inference import InferenceOperator
     from airflow_provider_aiopt.operators.ingest import IngestOperator
     from airflow_provider_aiopt.operators.kubernetes_stage import KubernetesStageOperator
+    from airflow_provider_aiopt.operators.optimize_model import OptimizeModelOperator
     from airflow_provider_aiopt.operators.pipeline import PipelineOperator
     from airflow_provider_aiopt.operators.plan import PlanOperator
     from airflow_provider_aiopt.operators.plan_rounds import PlanRoundsOperator
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CompareModelsOperator",
     "CompareOperator",
     "DecideOperator",
     "InferenceOperator",
@@ -40,6 +43,7 @@ __all__ = [
     "KubernetesStageOperator",
     "NewUploadSensor",
     "NewUploadTrigger",
+    "OptimizeModelOperator",
     "PipelineOperator",
     "PipelineSpec",
     "PlanOperator",
@@ -58,6 +62,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "CompareModelsOperator": "operators.compare_models",
     "CompareOperator": "operators.compare",
     "DecideOperator": "operators.decide",
     "InferenceOperator": "operators.inference",
@@ -65,6 +70,7 @@ _MODULES = {
     "KubernetesStageOperator": "operators.kubernetes_stage",
     "NewUploadSensor": "sensors.new_uploads",
     "NewUploadTrigger": "triggers.new_uploads",
+    "OptimizeModelOperator": "operators.optimize_model",
     "PipelineOperator": "operators.pipeline",
     "PipelineSpec": "spec",
     "PlanOperator": "operators.plan",

@@ -189,6 +189,8 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_provider_aiopt.operators.variant",
                     "airflow_provider_aiopt.operators.compare",
                     "airflow_provider_aiopt.operators.decide",
+                    "airflow_provider_aiopt.operators.optimize_model",
+                    "airflow_provider_aiopt.operators.compare_models",
                     "airflow_provider_aiopt.operators.kubernetes_stage",
                 ],
             }

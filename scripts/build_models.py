@@ -17,8 +17,9 @@ from pathlib import Path
 from rich.console import Console
 
 from airflow_provider_aiopt.optimize.export import export_model
-from airflow_provider_aiopt.optimize.quantize import QuantizeOptions, QuantizeReport, quantize_model
-from airflow_provider_aiopt.optimize.summary import quantize_table
+from airflow_provider_aiopt.optimize.publishing import OptimizeReport
+from airflow_provider_aiopt.optimize.quantize import QuantizeOptions, quantize_model
+from airflow_provider_aiopt.optimize.summary import optimize_table
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "airflow_provider_aiopt" / "models"
@@ -70,7 +71,7 @@ def lay_out_photographs(scratch: Path) -> None:
             shutil.copyfile(source / name, scratch / folder / name)
 
 
-def build_int8(fp32: Path, output: Path) -> QuantizeReport:
+def build_int8(fp32: Path, output: Path) -> OptimizeReport:
     """Quantise the exported EfficientNet-Lite0.
 
     :param fp32: its model folder
@@ -88,7 +89,7 @@ def build_int8(fp32: Path, output: Path) -> QuantizeReport:
         )
 
 
-def build(output: Path) -> QuantizeReport:
+def build(output: Path) -> OptimizeReport:
     """Build the shipped models below *output*.
 
     :param output: a folder of model folders
@@ -104,4 +105,4 @@ if __name__ == "__main__":
     parser.add_argument(
         "--output", type=Path, default=SHIPPED, help="where to put them (default: the package)"
     )
-    Console().print(quantize_table(build(parser.parse_args().output)))
+    Console().print(optimize_table(build(parser.parse_args().output)))

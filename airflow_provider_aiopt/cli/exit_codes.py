@@ -6,7 +6,8 @@ Code  Meaning
 0     it worked
 1     it failed with an error of this package; the message on standard error says what to do
 2     the command line is wrong; standard error shows the usage
-3     ``aiopt stage`` failed with an error that another attempt would meet again
+3     a failure that another attempt would meet again: of ``aiopt stage``, or a model that ``aiopt model``
+      refuses because it differs too much from the original
 4     ``aiopt compare``: a variant is worse than the baseline
 5     ``aiopt compare``: inconclusive
 130   interrupted from the keyboard (128 + SIGINT)

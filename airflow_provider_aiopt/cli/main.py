@@ -44,7 +44,8 @@ COMMANDS: tuple[Command | CommandGroup, ...] = (
 DESCRIPTION = "Run AI pipelines and see where their time goes."
 EPILOG = (
     "Exit codes: 0 success, 1 failure (the message says what to do), 2 wrong usage; of 'stage' also 3, a "
-    "failure that would come again; of 'compare' also 4 worse, 5 inconclusive."
+    "failure that would come again; of 'model' also 3, a model that differs too much; of 'compare' also 4 "
+    "worse, 5 inconclusive."
 )
 
 

@@ -1,1 +1,1 @@
-"""Model export and quantisation behind an accuracy gate."""
+"""Making models smaller and faster behind an accuracy gate: export, INT8, FP16, pruning, comparison."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_aiopt.exceptions import ModelAccuracyError
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 CONFIDENT = 0.5
 """Score from which on the original counts as sure of its class."""
 
+DIGITS = 4
+"""Decimals of the figures in cards and reports."""
+
+_REMEDY = "give more calibration data that look like the real ones"
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
@@ -32,6 +37,9 @@ class Evaluation:
         :data:`CONFIDENT` or more, 1 where there are none; over all records for other tasks
     :param max_score_error: largest error
     :param mean_score_error: mean error
+    :param original_accuracy: share of the labelled records that the original classifies as their labels say;
+        None where there are no labels
+    :param accuracy: the same of the optimised model
     """
 
     n: int
@@ -39,42 +47,64 @@ class Evaluation:
     confident_agreement: float
     max_score_error: float
     mean_score_error: float
+    original_accuracy: float | None = None
+    accuracy: float | None = None
+
+    def figures(self) -> dict[str, int | float]:
+        """Return what was measured, by name, rounded to four digits."""
+        return {name: round(value, DIGITS) for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class AccuracyGate:
-    """The largest differences that an optimised model may show.
+    """How far an optimised model may be from the original.
 
-    :param max_disagreement: share of the records with another first class or nearest neighbour, 0 to 1
+    :param min_agreement: share of the records that must have the same first class or nearest neighbour
     :param max_score_error: largest error of any record
     :param max_mean_score_error: mean error
+    :param max_accuracy_drop: by how much the accuracy may fall, where the data have labels
     """
 
-    max_disagreement: float = 0.05
+    min_agreement: float = 0.95
     max_score_error: float = 0.25
     max_mean_score_error: float = 0.03
+    max_accuracy_drop: float = 0.02
 
-    def check(self, evaluation: Evaluation, name: str) -> None:
+    def faults(self, evaluation: Evaluation) -> tuple[str, ...]:
+        """Name each limit that is passed, with what was measured and what is allowed; none: it passes.
+
+        :param evaluation: the measured figures
+        """
+        errors = [
+            ("--max-score-error", evaluation.max_score_error, self.max_score_error),
+            ("--max-mean-score-error", evaluation.mean_score_error, self.max_mean_score_error),
+        ]
+        if evaluation.accuracy is not None and evaluation.original_accuracy is not None:
+            # Shares of few records differ by what binary fractions cannot hold.
+            drop = round(evaluation.original_accuracy - evaluation.accuracy, 9)
+            errors.append(("--max-accuracy-drop", drop, self.max_accuracy_drop))
+        found = []
+        # A NaN is neither above a limit nor below it.
+        if not evaluation.agreement >= self.min_agreement:
+            found.append(f"--min-agreement: {evaluation.agreement:.4f}, needed {self.min_agreement}")
+        found += [
+            f"{flag}: {value:.4f}, allowed {limit}" for flag, value, limit in errors if not value <= limit
+        ]
+        return tuple(found)
+
+    def check(self, evaluation: Evaluation, name: str, *, remedy: str = _REMEDY) -> None:
         """Refuse a model that differs by more.
 
         :param evaluation: the measured figures
         :param name: the model, for the message
+        :param remedy: what may bring the model closer to the original
         :raises ModelAccuracyError: naming each limit that is passed
         """
-        measured = (
-            ("--max-disagreement", round(1 - evaluation.agreement, 9), self.max_disagreement),
-            ("--max-score-error", evaluation.max_score_error, self.max_score_error),
-            ("--max-mean-score-error", evaluation.mean_score_error, self.max_mean_score_error),
-        )
-        # A NaN is not below any limit.
-        faults = [
-            f"{flag}: {value:.4f}, allowed {limit}" for flag, value, limit in measured if not value <= limit
-        ]
+        faults = self.faults(evaluation)
         if faults:
             raise ModelAccuracyError(
-                f"The quantised {name} differs too much from the original on {evaluation.n} records. "
-                f"{'; '.join(faults)}. Nothing was written: give more calibration data that look like the "
-                "real ones, or raise the limit if the difference is acceptable"
+                f"{name} differs too much from the original on {evaluation.n} records. {'; '.join(faults)}. "
+                f"Nothing was written: {remedy}, or move the limit if the difference is acceptable"
             )
 
 
@@ -85,8 +115,14 @@ def compare(original: Array, optimised: Array, samples: Samples, task: Task) -> 
     :param optimised: the optimised model's output, of the same shape
     :param samples: the records
     :param task: what the models answer
+    :returns: with accuracies where the records have labels and the models answer classes
     """
-    return compare_scores(_scores(original, samples, task), _scores(optimised, samples, task), task)
+    scores, other = (_scores(output, samples, task) for output in (original, optimised))
+    evaluation = compare_scores(scores, other, task)
+    if samples.labels is None or task != "image-classification":
+        return evaluation
+    right, other_right = (values.argmax(axis=1) == samples.labels for values in (scores, other))
+    return replace(evaluation, original_accuracy=float(right.mean()), accuracy=float(other_right.mean()))
 
 
 def compare_scores(scores: Array, other: Array, task: Task) -> Evaluation:

@@ -49,6 +49,15 @@ def name_nodes(model: Any) -> None:
             taken.add(name)
 
 
+def attribute(node: Any, name: str, default: Any) -> Any:
+    """Return the value of a node's attribute, *default* where it is not given."""
+    helper = require("onnx.helper", "Reading an ONNX model")
+    for item in node.attribute:
+        if item.name == name:
+            return helper.get_attribute_value(item)
+    return default
+
+
 def strip_debug_information(model: Any) -> None:
     """Remove what an exporter or optimiser notes for debugging.
 

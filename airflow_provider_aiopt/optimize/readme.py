@@ -26,6 +26,8 @@ def readme_text(card: ModelCard, licences: Sequence[str]) -> str:
     ]
     if card.evaluation:
         sections += ["## Evaluation", _EVALUATION, _table(list(card.evaluation.items()))]
+    if card.gate:
+        sections += ["## Accuracy gate", _GATE, _table(list(card.gate.items()))]
     if card.versions:
         sections += ["## Made with", _table(list(card.versions.items()))]
     return "\n\n".join(sections) + "\n"
@@ -35,8 +37,11 @@ _EVALUATION = (
     "`agreement` is the share of records on which both models put the same class (or the same nearest "
     "neighbour) first, `confident_agreement` the same over the records that the original scores at 0.5 or "
     "more. An error is the largest difference between the two models' scores for one record; a score lies "
-    "between 0 and 1 for classes, between -1 and 1 for embeddings."
+    "between 0 and 1 for classes, between -1 and 1 for embeddings. An accuracy is the share of labelled "
+    "records that a model classifies right."
 )
+
+_GATE = "Passed. A model beyond any of these limits is not written."
 
 
 def _provenance(card: ModelCard, licences: Sequence[str]) -> list[tuple[str, object]]:
@@ -54,6 +59,8 @@ def _provenance(card: ModelCard, licences: Sequence[str]) -> list[tuple[str, obj
             ("its sha256", f"`{card.original.sha256}`"),
             ("its command", f"`{card.original.command}`"),
         ]
+    if card.method:
+        rows.append(("method", card.method))
     return rows
 
 

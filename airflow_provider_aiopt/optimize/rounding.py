@@ -14,81 +14,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_aiopt.optimize.imports import require
-from airflow_provider_aiopt.optimize.sessions import batches, open_session
+from airflow_provider_aiopt.optimize.moments import Layer, Moments, find_layers, measure_moments
 
 if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
 
-_POSITIONS = 49
-"""Places of a feature map that the statistics are taken over, per record: neighbours say much the same."""
-
 _DAMPING = 0.01
-_RANK_2D = 4
-
-
-@dataclass(slots=True)
-class _Moments:
-    """First and second moments of a layer's inputs.
-
-    :param total: ``[groups, features]``
-    :param products: ``[groups, features, features]``
-    :param count: rows added up
-    """
-
-    total: Any = 0.0
-    products: Any = 0.0
-    count: int = 0
-
-    def add(self, rows: Array) -> None:
-        """Add rows of shape ``[n, groups, features]``."""
-        by_group = rows.transpose(1, 0, 2)
-        self.total = self.total + by_group.sum(axis=1, dtype="float64")
-        self.products = self.products + (by_group.transpose(0, 2, 1) @ by_group).astype("float64")
-        self.count += len(rows)
-
-    @property
-    def mean(self) -> Array:
-        """Mean, ``[groups, features]``."""
-        return self.total / self.count  # type: ignore[no-any-return]
-
-    @property
-    def covariance(self) -> Array:
-        """Covariance, ``[groups, features, features]``."""
-        mean = self.mean
-        return self.products / self.count - mean[:, :, None] * mean[:, None, :]  # type: ignore[no-any-return]
-
-
-@dataclass(frozen=True, slots=True)
-class _Layer:
-    """A convolution or matrix product of the FP32 graph whose weights can be rounded again.
-
-    :param node: its node
-    :param weights: ``[outputs, ...]``
-    :param groups: groups of a convolution, else 1
-    """
-
-    node: Any
-    weights: Array
-    groups: int
-
-    def rows(self, inputs: Array, random: np.random.Generator) -> Array:
-        """Return what single outputs are computed from, as ``[n, groups, features]``."""
-        import numpy as np
-
-        if self.node.op_type == "Gemm":
-            return inputs.reshape(len(inputs), 1, -1)
-        height, width = self.weights.shape[2:]
-        top, left, bottom, right = _attribute(self.node, "pads", [0, 0, 0, 0])
-        down, across = _attribute(self.node, "strides", [1, 1])
-        padded = np.pad(inputs, ((0, 0), (0, 0), (top, bottom), (left, right)))
-        windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(2, 3))
-        windows = windows[:, :, ::down, ::across]
-        rows, columns = windows.shape[2:4]
-        places = random.choice(rows * columns, min(_POSITIONS, rows * columns), replace=False)
-        chosen = windows[:, :, places // columns, places % columns]
-        return chosen.transpose(0, 2, 1, 3, 4).reshape(len(inputs) * len(places), self.groups, -1)
 
 
 @dataclass(slots=True)
@@ -137,8 +70,8 @@ def refine_weights(original: Any, quantised: Any, feeds: Mapping[str, Array], *,
     :param seed: of the choice of places in feature maps
     """
     graph = _QuantisedGraph(quantised)
-    layers = [layer for layer in _layers(original) if layer.node.name in graph.nodes]
-    moments = _measure(original, layers, feeds, seed)
+    layers = [layer for layer in find_layers(original, {"Conv", "Gemm"}) if layer.node.name in graph.nodes]
+    moments = measure_moments(original, layers, feeds, seed)
     for layer in layers:
         _refine(layer, moments[layer.node.name], graph)
 
@@ -168,59 +101,7 @@ def round_weights(weights: Array, scale: Array, covariance: Array, *, limit: int
     return rounded
 
 
-def _layers(model: Any) -> list[_Layer]:
-    numpy_helper = require("onnx.numpy_helper", "Quantising a model")
-    constants = {item.name: item for item in model.graph.initializer}
-    layers = []
-    for node in model.graph.node:
-        if node.op_type in {"Conv", "Gemm"} and node.input[1] in constants:
-            layer = _Layer(
-                node, numpy_helper.to_array(constants[node.input[1]]), _attribute(node, "group", 1)
-            )
-            if _is_treatable(layer):
-                layers.append(layer)
-    return layers
-
-
-def _is_treatable(layer: _Layer) -> bool:
-    node = layer.node
-    if node.op_type == "Gemm":
-        form = [
-            _attribute(node, *pair) for pair in (("alpha", 1.0), ("beta", 1.0), ("transA", 0), ("transB", 0))
-        ]
-        return form == [1.0, 1.0, 0, 1]
-    padding = _attribute(node, "auto_pad", b"NOTSET")
-    dilated = any(step != 1 for step in _attribute(node, "dilations", [1, 1]))
-    return layer.weights.ndim == _RANK_2D and padding == b"NOTSET" and not dilated
-
-
-def _measure(model: Any, layers: list[_Layer], feeds: Mapping[str, Array], seed: int) -> dict[str, _Moments]:
-    """Run the FP32 model and add up the moments of every layer's inputs."""
-    import numpy as np
-
-    onnx = require("onnx", "Quantising a model")
-    given = {value.name for value in model.graph.input}
-    names = sorted({layer.node.input[0] for layer in layers} - given)
-    probe = onnx.ModelProto()
-    probe.CopyFrom(model)
-    answered = {value.name for value in model.graph.output}
-    probe.graph.output.extend(
-        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
-        for name in names
-        if name not in answered
-    )
-    session = open_session(probe.SerializeToString())
-    random = np.random.default_rng(seed)
-    moments = {layer.node.name: _Moments() for layer in layers}
-    for batch in batches(feeds):
-        inner = session.run(names, batch) if names else []
-        values = {**batch, **dict(zip(names, inner, strict=True))}
-        for layer in layers:
-            moments[layer.node.name].add(layer.rows(values[layer.node.input[0]], random))
-    return moments
-
-
-def _refine(layer: _Layer, moments: _Moments, graph: _QuantisedGraph) -> None:
+def _refine(layer: Layer, moments: Moments, graph: _QuantisedGraph) -> None:
     numpy_helper = require("onnx.numpy_helper", "Quantising a model")
     node = graph.nodes[layer.node.name]
     found = graph.constant(node.input[1])
@@ -255,11 +136,3 @@ def _shift_bias(graph: _QuantisedGraph, node: Any, shift: Array) -> None:
     bounds = np.iinfo(bias.dtype)
     moved = np.clip(bias + np.rint(shift / scale), bounds.min, bounds.max)
     integers.CopyFrom(numpy_helper.from_array(moved.astype(bias.dtype), integers.name))
-
-
-def _attribute(node: Any, name: str, default: Any) -> Any:
-    helper = require("onnx.helper", "Quantising a model")
-    for item in node.attribute:
-        if item.name == name:
-            return helper.get_attribute_value(item)
-    return default

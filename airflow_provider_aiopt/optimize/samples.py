@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_aiopt.exceptions import SourceError
 from airflow_provider_aiopt.optimize.imports import require
+from airflow_provider_aiopt.optimize.labels import read_labels
 from airflow_provider_aiopt.spec.card import ModelCard
 from airflow_provider_aiopt.spec.preprocess import ImagePreprocessSpec, TextPreprocessSpec
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
+_LABEL = "label"
 _HELD_OUT_EVERY = 5
 _SMALLEST_CROP = 0.3
 
@@ -29,10 +31,12 @@ class Samples:
 
     :param feeds: a tensor for each input, the first axis being the records
     :param description: what they are, without any path
+    :param labels: the index of each record's class, None where that is not known
     """
 
     feeds: Mapping[str, Array]
     description: str
+    labels: Array | None = None
 
     def __len__(self) -> int:
         """Return the number of records."""
@@ -54,8 +58,9 @@ class SampleOptions:
 def load_samples(data: Path, card: ModelCard, folder: Path, options: SampleOptions) -> Samples:
     """Prepare sample data for the model that *card* describes.
 
-    :param data: a folder of images, a ``.txt`` file with one text per line, or an ``.npz`` file with an array
-        for each of the model's inputs, already prepared
+    :param data: a folder of images, in which a file ``labels.csv`` may name the class of each; a ``.txt``
+        file with one text per line; or an ``.npz`` file with an array for each of the model's inputs, already
+        prepared, and one ``label`` of class indices where there are labels
     :param card: the model's card, whose ``preprocess`` says how images and texts become tensors
     :param folder: the model folder, where the tokenizer lies
     :param options: how crops are taken
@@ -66,7 +71,8 @@ def load_samples(data: Path, card: ModelCard, folder: Path, options: SampleOptio
         return _from_arrays(data, card)
     preprocess = dict(card.preprocess)
     if data.is_dir() and preprocess.get("kind") == "image":
-        return _from_images(data, card, ImagePreprocessSpec.model_validate(preprocess), options)
+        samples = _from_images(data, card, ImagePreprocessSpec.model_validate(preprocess), options)
+        return replace(samples, labels=read_labels(data, folder, card, image_files(data), options.crops))
     if data.suffix == ".txt" and preprocess.get("kind") == "text":
         return _from_texts(data, folder, TextPreprocessSpec.model_validate(preprocess))
     raise SourceError(
@@ -95,7 +101,8 @@ def hold_out(samples: Samples) -> tuple[Samples, Samples]:
 
 def _chosen(samples: Samples, mask: Array, which: str) -> Samples:
     feeds = {name: value[mask] for name, value in samples.feeds.items()}
-    return Samples(feeds, f"{samples.description}, {which}")
+    labels = None if samples.labels is None else samples.labels[mask]
+    return Samples(feeds, f"{samples.description}, {which}", labels)
 
 
 def _from_arrays(data: Path, card: ModelCard) -> Samples:
@@ -104,6 +111,7 @@ def _from_arrays(data: Path, card: ModelCard) -> Samples:
     try:
         with np.load(data, allow_pickle=False) as arrays:
             feeds = {item.name: arrays[item.name] for item in card.inputs if item.name in arrays}
+            labels = arrays[_LABEL] if _LABEL in arrays and _LABEL not in feeds else None
     except (OSError, ValueError) as error:
         raise SourceError(f"{data} cannot be read as an .npz file of arrays: {error}") from None
     missing = [item.name for item in card.inputs if item.name not in feeds]
@@ -113,7 +121,24 @@ def _from_arrays(data: Path, card: ModelCard) -> Samples:
             f"{data} must hold an array for each input of {card.name}, all of the same length above 0. "
             f"Missing: {', '.join(missing) or 'none'}; lengths: {lengths or 'none'}"
         )
-    return Samples(feeds, f"the {len(next(iter(feeds.values())))} records of {data.name}")
+    count = len(next(iter(feeds.values())))
+    if labels is not None and (labels.shape != (count,) or labels.dtype.kind not in "iu"):
+        raise SourceError(
+            f"The array {_LABEL!r} in {data} must hold a class index for each of the {count} records; found "
+            f"{labels.dtype} {list(labels.shape)}"
+        )
+    return Samples(feeds, f"the {count} records of {data.name}", labels)
+
+
+def image_files(data: Path) -> list[Path]:
+    """Return the images of a folder, in the order of their names.
+
+    :raises SourceError: if there are none
+    """
+    files = sorted(path for path in data.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not files:
+        raise SourceError(f"{data} holds no images; looked for {', '.join(sorted(IMAGE_SUFFIXES))}")
+    return files
 
 
 def _from_images(
@@ -121,9 +146,7 @@ def _from_images(
 ) -> Samples:
     import numpy as np
 
-    files = sorted(path for path in data.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
-    if not files:
-        raise SourceError(f"{data} holds no images; looked for {', '.join(sorted(IMAGE_SUFFIXES))}")
+    files = image_files(data)
     crops = [crop for index, file in enumerate(files) for crop in _crops(file, index, preprocess, options)]
     pixels = np.stack(crops)
     if preprocess.layout == "nchw":

@@ -11,14 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from airflow_provider_aiopt.optimize.preprocess import PreprocessComparison
-from airflow_provider_aiopt.optimize.quantize import QuantizeReport
+from airflow_provider_aiopt.optimize.publishing import OptimizeReport
 from airflow_provider_aiopt.telemetry import units
 
 
-def quantize_values(report: QuantizeReport) -> dict[str, Any]:
+def optimize_values(report: OptimizeReport) -> dict[str, Any]:
     """Return a report as JSON values: sizes in bytes, latencies in seconds by batch size.
 
-    :param report: what :func:`~.quantize.quantize_model` returned
+    :param report: what an optimisation returned
     """
     return {
         "before": asdict(report.before),
@@ -28,10 +28,10 @@ def quantize_values(report: QuantizeReport) -> dict[str, Any]:
     }
 
 
-def quantize_table(report: QuantizeReport) -> Table:
+def optimize_table(report: OptimizeReport) -> Table:
     """Lay out size, latency and accuracy before and after, one figure to a row.
 
-    :param report: what :func:`~.quantize.quantize_model` returned
+    :param report: what an optimisation returned
     """
     before, after, evaluation = report.before, report.after, report.evaluation
     table = _table(

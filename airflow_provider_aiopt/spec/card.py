@@ -64,6 +64,7 @@ class ModelCard(SpecModel):
     :param source: distributions, with versions, that the weights and labels come from
     :param command: the command that made the folder, its paths reduced to their last part
     :param original: the model before optimisation; None for one that was exported
+    :param method: what was done to it
     :param precision: number format of weights and activations
     :param opset: version of the ONNX operator set
     :param inputs: the graph's inputs; the first axis is the batch
@@ -71,6 +72,7 @@ class ModelCard(SpecModel):
     :param preprocess: a ``preprocess`` section for specs that have none; empty where there is nothing to say
     :param labels: name of the file with one class name per line; None where there are no classes
     :param evaluation: measured figures, how many records they are over and which data those were
+    :param gate: the limits that the figures had to keep to
     :param versions: versions of the programs that made the file
     """
 
@@ -83,6 +85,7 @@ class ModelCard(SpecModel):
     source: tuple[str, ...]
     command: str
     original: OriginalCard | None = None
+    method: str | None = None
     precision: Precision
     opset: int = Field(ge=1)
     inputs: tuple[TensorCard, ...] = Field(min_length=1)
@@ -90,6 +93,7 @@ class ModelCard(SpecModel):
     preprocess: dict[str, JsonValue] = Field(default_factory=dict)
     labels: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.\-]*$")
     evaluation: dict[str, int | float | str] = Field(default_factory=dict)
+    gate: dict[str, float] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -49,19 +49,21 @@ def test_other_outputs_are_compared_as_they_are() -> None:
 
 
 def test_the_gate_lets_a_close_model_pass() -> None:
-    AccuracyGate(0.05, 0.25, 0.03).check(Evaluation(20, 0.95, 1, 0.25, 0.03), "tiny")
+    AccuracyGate(0.95, 0.25, 0.03).check(Evaluation(20, 0.95, 1, 0.25, 0.03), "tiny")
 
 
 @pytest.mark.parametrize(
     ("evaluation", "limit"),
     [
-        (Evaluation(10, 0.9, 1, 0, 0), r"--max-disagreement: 0.1000, allowed 0.05"),
+        (Evaluation(10, 0.9, 1, 0, 0), r"--min-agreement: 0.9000, needed 0.95"),
         (Evaluation(10, 1, 1, 0.3, 0), r"--max-score-error: 0.3000, allowed 0.25"),
         (Evaluation(10, 1, 1, 0, 0.04), r"--max-mean-score-error: 0.0400, allowed 0.03"),
         (Evaluation(10, 1, 1, 0, float("nan")), r"--max-mean-score-error: nan"),
+        (Evaluation(10, float("nan"), 1, 0, 0), r"--min-agreement: nan"),
+        (Evaluation(10, 1, 1, 0, 0, 0.9, 0.8), r"--max-accuracy-drop: 0.1000, allowed 0.02"),
     ],
 )
 def test_the_gate_names_the_limit_that_is_passed(evaluation: Evaluation, limit: str) -> None:
     with pytest.raises(ModelAccuracyError, match=limit) as caught:
-        AccuracyGate(0.05, 0.25, 0.03).check(evaluation, "tiny")
+        AccuracyGate(0.95, 0.25, 0.03).check(evaluation, "tiny")
     assert "Nothing was written" in str(caught.value)

@@ -17,10 +17,11 @@ from airflow_provider_aiopt.exceptions import (
 )
 from airflow_provider_aiopt.optimize.evaluation import AccuracyGate
 from airflow_provider_aiopt.optimize.folder import file_sha256, write_card
-from airflow_provider_aiopt.optimize.quantize import QuantizeOptions, command_line, quantize_model
+from airflow_provider_aiopt.optimize.publishing import command_line
+from airflow_provider_aiopt.optimize.quantize import QuantizeOptions, quantize_model, quantizing
 from airflow_provider_aiopt.spec.card import load_card
 
-OPEN_GATE = AccuracyGate(max_disagreement=1, max_score_error=1, max_mean_score_error=1)
+OPEN_GATE = AccuracyGate(min_agreement=0, max_score_error=1, max_mean_score_error=1)
 
 
 @pytest.fixture
@@ -155,9 +156,10 @@ def test_a_graph_that_the_quantiser_cannot_read_is_named(options: QuantizeOption
 
 
 def test_the_command_has_no_paths(options: QuantizeOptions) -> None:
-    command = command_line(replace(options, evaluation=Path("/data/held out"), reduce_range=True))
+    options = replace(options, evaluation=Path("/data/held out"), reduce_range=True)
+    command = command_line(options, quantizing(options))
     assert command == (
         "aiopt model quantize tiny --output tiny_int8 --calibration calibration.npz --evaluation 'held out' "
-        "--crops 16 --evaluation-crops 40 --seed 0 --reduce-range --max-disagreement 1 --max-score-error 1 "
-        "--max-mean-score-error 1"
+        "--crops 16 --evaluation-crops 40 --seed 0 --reduce-range --min-agreement 0 --max-score-error 1 "
+        "--max-mean-score-error 1 --max-accuracy-drop 0.02"
     )

@@ -7,18 +7,18 @@ from rich.console import Console
 
 from airflow_provider_aiopt.optimize.evaluation import Evaluation
 from airflow_provider_aiopt.optimize.preprocess import DecodeCost, PreprocessComparison
-from airflow_provider_aiopt.optimize.quantize import Measurement, QuantizeReport
+from airflow_provider_aiopt.optimize.publishing import Measurement, OptimizeReport
 from airflow_provider_aiopt.optimize.summary import (
     comparison_table,
     comparison_values,
-    quantize_table,
-    quantize_values,
+    optimize_table,
+    optimize_values,
 )
 from airflow_provider_aiopt.spec.card import load_card
 
 
-def _report(folder: Path) -> QuantizeReport:
-    return QuantizeReport(
+def _report(folder: Path) -> OptimizeReport:
+    return OptimizeReport(
         before=Measurement("tiny", "fp32", 4096, {1: 0.004, 8: 0.02}),
         after=Measurement("tiny-int8", "int8", 1024, {1: 0.005, 8: 0.01}),
         evaluation=Evaluation(40, 0.975, 1.0, 0.05, 0.01),
@@ -28,7 +28,7 @@ def _report(folder: Path) -> QuantizeReport:
 
 def test_the_table_shows_every_figure_before_and_after(model_folder: Path) -> None:
     console = Console(width=100, record=True, force_terminal=False)
-    console.print(quantize_table(_report(model_folder)))
+    console.print(optimize_table(_report(model_folder)))
     text = console.export_text()
     rows = {line.split("  ")[0].strip(): line.split() for line in text.splitlines()}
     assert rows["size"][-2:] == ["4.0x", "less"]
@@ -39,7 +39,7 @@ def test_the_table_shows_every_figure_before_and_after(model_folder: Path) -> No
 
 
 def test_the_values_are_json(model_folder: Path) -> None:
-    values = json.loads(json.dumps(quantize_values(_report(model_folder))))
+    values = json.loads(json.dumps(optimize_values(_report(model_folder))))
     assert values["after"]["size_bytes"] == 1024
     assert values["evaluation"]["agreement"] == 0.975
     assert values["card"]["name"] == "tiny"
