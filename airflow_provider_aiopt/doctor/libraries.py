@@ -25,7 +25,7 @@ _ONCE: Mapping[str, str] = {
 def judge_libraries(libraries: Sequence[Library]) -> Iterator[Finding]:
     """Judge what is loaded twice: the same library in two files, or two OpenMP runtimes."""
     families: dict[str, list[Library]] = defaultdict(list)
-    for library in libraries:
+    for library in sorted(libraries, key=lambda it: it.path):
         families[library.family].append(library)
     found = [*_twice(families), *_openmp([item for family in OPENMP for item in families.get(family, ())])]
     yield from found

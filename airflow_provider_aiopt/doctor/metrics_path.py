@@ -26,6 +26,7 @@ EXPORTER_PORT = 9102
 _PACKETS = "statsd_exporter_udp_packets_total"
 _TRUE = {"true", "t", "1", "yes", "on"}
 _POLL_S = 0.2
+_DISCOVERY_S = 6.0  # Prometheus takes new targets up every five seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +189,17 @@ class PrometheusClient:
         selector = f'{{__name__=~"{name}(_total)?"}}'
         return bool(self.ask(f"/api/v1/query?query={quote(selector)}")["result"])
 
-    def targets(self) -> list[Mapping[str, Any]]:
-        """Return what it scrapes."""
-        return list(self.ask("/api/v1/targets?state=active")["activeTargets"])
+    def targets(self, *, limit_s: float = _DISCOVERY_S) -> list[Mapping[str, Any]]:
+        """Return what it scrapes; one that has just been started is given time to find out.
+
+        :param limit_s: seconds to wait for a first target
+        """
+        deadline = time.monotonic() + limit_s
+        while True:
+            found = list(self.ask("/api/v1/targets?state=active")["activeTargets"])
+            if found or time.monotonic() >= deadline:
+                return found
+            time.sleep(_POLL_S)
 
 
 def wait_for_prometheus(

@@ -138,12 +138,14 @@ def measure_source(
 
 
 def _files(filesystem: Any, path: str) -> Iterator[tuple[str, int]]:
-    if filesystem.isfile(path):
-        yield path, int(filesystem.info(path)["size"] or 0)
-        return
+    found = False
     for _, _, files in filesystem.walk(path, detail=True):
         for info in files.values():
+            found = True
             yield str(info["name"]), int(info.get("size") or 0)
+    # Asked last: to HTTP every page is a file.
+    if not found and filesystem.isfile(path):
+        yield path, int(filesystem.info(path)["size"] or 0)
 
 
 def _read(filesystem: Any, name: str) -> int:
