@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 
 from airflow_provider_aiopt.doctor.check import Check
+from airflow_provider_aiopt.doctor.compatibility import Compatibility
 from airflow_provider_aiopt.doctor.models import CheckResult, DoctorReport, Severity
 
 _SKIPPED = "skipped"
@@ -60,6 +61,28 @@ def checks_table(checks: Iterable[Check]) -> str:
     """Return the table of ``docs/doctor.md``."""
     rows = "".join(f"| `{check.id}` | {check.title} | {check.finds} |\n" for check in checks)
     return f"| check | looks at | finds |\n|---|---|---|\n{rows}"
+
+
+def versions_table(table: Compatibility) -> str:
+    """Return what ``docs/doctor.md`` says of the versions that are known."""
+    ort, drivers = table.onnxruntime, table.drivers
+    rows = "".join(
+        f"| {item.versions} | {item.cuda} | {item.cudnn} | {item.tensorrt} |\n" for item in ort.releases
+    )
+    minimum = ", ".join(f"CUDA {cuda}: {driver}" for cuda, driver in drivers.minimum.items())
+    rules = "".join(
+        f"* {item.package} {item.versions} beside {item.with_} {item.with_versions}: {item.why} "
+        f"([source]({item.source})).\n"
+        for item in table.incompatible
+    )
+    tested = ", ".join(f"{name} {item.oldest} to {item.newest}" for name, item in table.tested.items())
+    sources = " and ".join(f"<{source}>" for source in ort.sources)
+    return (
+        f"| onnxruntime-gpu | CUDA | cuDNN | TensorRT |\n|---|---|---|---|\n{rows}\n"
+        f"Known up to {ort.known_until}. Sources: {sources}.\n\n"
+        f"The oldest NVIDIA driver for each major version of CUDA: {minimum} (<{drivers.source}>).\n\n{rules}"
+        f"* Tested with: {tested}.\n"
+    )
 
 
 def report_schema() -> str:
