@@ -6,7 +6,8 @@ sensor's mode, nor for what a task waits, nor the database's clock.  Nothing is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_aiopt.exceptions import DoctorError
@@ -36,7 +37,8 @@ class AirflowDeployment:
         from airflow.models.pool import Pool
         from sqlalchemy import select
 
-        rows = self._rows(select(Pool.pool, Pool.slots, Pool.include_deferred))
+        with _database() as session:
+            rows = session.execute(select(Pool.pool, Pool.slots, Pool.include_deferred)).all()
         return {name: AirflowPool(name, slots, include_deferred) for name, slots, include_deferred in rows}
 
     def dags(self) -> Sequence[DagFacts]:
@@ -44,38 +46,23 @@ class AirflowDeployment:
         from airflow.models.dag import DagModel
         from sqlalchemy import select
 
-        chosen = select(DagModel.dag_id, DagModel.max_active_runs, DagModel.max_active_tasks).where(
-            DagModel.is_paused.is_(False), DagModel.is_stale.is_(False)
-        )
-        rows = {row[0]: (row[1], row[2]) for row in self._rows(chosen)}
-        ids = sorted(rows)
-        return [
-            dag for start in range(0, len(ids), _PART) for dag in self._part(ids[start : start + _PART], rows)
-        ]
-
-    def _part(self, ids: list[str], rows: dict[str, tuple[int | None, int]]) -> Iterable[DagFacts]:
-        from airflow.models.serialized_dag import SerializedDagModel
-        from sqlalchemy.exc import SQLAlchemyError
-
-        from airflow_provider_aiopt.doctor.dags import dag_from_serialized
-
-        try:
-            found = SerializedDagModel.get_latest_serialized_dags(dag_ids=ids)
-            for item in found:
-                runs, tasks = rows[item.dag_id]
-                if item.data:
-                    yield dag_from_serialized(item.data, max_active_runs=runs, max_active_tasks=tasks)
-        except SQLAlchemyError as error:
-            raise _unreadable(error) from error
+        columns = (DagModel.dag_id, DagModel.max_active_runs, DagModel.max_active_tasks)
+        chosen = select(*columns).where(DagModel.is_paused.is_(False), DagModel.is_stale.is_(False))
+        with _database() as session:
+            limits = {dag_id: (runs, tasks) for dag_id, runs, tasks in session.execute(chosen).all()}
+            ids = sorted(limits)
+            parts = [ids[start : start + _PART] for start in range(0, len(ids), _PART)]
+            return [dag for part in parts for dag in _read_dags(session, part, limits)]
 
     def database_time(self) -> float:
         """Ask the metadata database for the time, in seconds since 1970."""
-        from airflow.utils.session import create_session
         from sqlalchemy import text
 
-        with create_session() as session:
+        with _database() as session:
             dialect = session.get_bind().dialect.name
-        return float(self._rows(text(_TIME_QUERIES[dialect]))[0][0])
+            if dialect not in _TIME_QUERIES:
+                raise DoctorError(f"how to ask {dialect} for the time is not known")
+            return float(session.execute(text(_TIME_QUERIES[dialect])).scalar_one())
 
     def served_queues(self) -> frozenset[str]:
         """Return the queues that running Celery workers serve, by Celery's remote control."""
@@ -89,17 +76,29 @@ class AirflowDeployment:
             raise DoctorError(f"Celery's broker does not answer: {error}") from error
         return frozenset(queue["name"] for queues in answers.values() for queue in queues)
 
-    def _rows(self, query: Any) -> list[Any]:
-        from airflow.utils.session import create_session
-        from sqlalchemy.exc import SQLAlchemyError
 
-        try:
-            with create_session() as session:
-                return list(session.execute(query).all())
-        except SQLAlchemyError as error:
-            raise _unreadable(error) from error
+def _read_dags(
+    session: Any, ids: list[str], limits: Mapping[str, tuple[int | None, int]]
+) -> Iterator[DagFacts]:
+    from airflow.models.serialized_dag import SerializedDagModel
+
+    from airflow_provider_aiopt.doctor.dags import dag_from_serialized
+
+    for item in SerializedDagModel.get_latest_serialized_dags(dag_ids=ids, session=session):
+        runs, tasks = limits[item.dag_id]
+        if item.data:
+            yield dag_from_serialized(item.data, max_active_runs=runs, max_active_tasks=tasks)
 
 
-def _unreadable(error: Exception) -> DoctorError:
-    reason = str(error).partition("\n")[0]
-    return DoctorError(f"the metadata database cannot be read: {reason}")
+@contextmanager
+def _database() -> Iterator[Any]:
+    """Open a session of the metadata database, whose errors become this package's."""
+    from airflow.utils.session import create_session
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        with create_session() as session:
+            yield session
+    except SQLAlchemyError as error:
+        reason = str(error).partition("\n")[0]
+        raise DoctorError(f"the metadata database cannot be read: {reason}") from error

@@ -120,6 +120,7 @@ def _with_deployment(context: CheckContext, arguments: argparse.Namespace) -> Ch
 
 
 def _addresses(arguments: argparse.Namespace) -> Addresses:
+    from airflow_provider_aiopt.cli.report import workspace_of
     from airflow_provider_aiopt.doctor.context import Addresses
     from airflow_provider_aiopt.telemetry.statsd import parse_address
 
@@ -138,7 +139,7 @@ def _addresses(arguments: argparse.Namespace) -> Addresses:
         exporter=arguments.exporter_url or os.environ.get(_EXPORTER) or None,
         prometheus=arguments.prometheus_url or os.environ.get(_PROMETHEUS) or None,
         work_dir=arguments.work_dir,
-        run=arguments.run_folder,
+        run=workspace_of(arguments.run_workspace, arguments.work_dir) if arguments.run_workspace else None,
         **source,
     )
 
@@ -166,10 +167,10 @@ COMMAND = Command(
         argument("--spec", metavar="FILE", help="the same for the source of this pipeline spec"),
         argument(
             "--run",
-            dest="run_folder",
-            metavar="FOLDER",
-            help="workspace of a run, whose report says what it took of the source; default: the newest "
-            "below a local --work-dir",
+            dest="run_workspace",
+            metavar="RUN",
+            help="workspace of a run, or DAG_ID/RUN_ID, whose report says what it took of the source; "
+            "default: the newest below a local --work-dir",
         ),
         argument(
             "--work-dir",

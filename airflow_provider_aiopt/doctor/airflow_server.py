@@ -10,6 +10,7 @@ from typing import Any
 from airflow_provider_aiopt.deployment.configuration import Configuration, ExposedConfiguration
 from airflow_provider_aiopt.doctor.dags import DagFacts, dag_from_api
 from airflow_provider_aiopt.doctor.health import AirflowHealth, read_components
+from airflow_provider_aiopt.exceptions import AirflowApiError
 from airflow_provider_aiopt.telemetry.airflow_api import AirflowApi
 
 _MOST_DAGS = 200
@@ -31,7 +32,14 @@ def ask_health(api: AirflowApi, *, now: Callable[[], float] = time.time) -> Airf
     before = now()
     answer, date = api.health()
     after = now()
-    database, components = read_components(answer)
+    try:
+        database, components = read_components(answer)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise AirflowApiError(
+            f"GET {api.url}/api/v2/monitor/health answered in an unknown form ({type(error).__name__}: "
+            f"{error}). "
+            "This version reads the API of Airflow 3.1 to 3.3"
+        ) from error
     return AirflowHealth(
         url=api.url,
         database=database,

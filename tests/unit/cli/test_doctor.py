@@ -158,7 +158,18 @@ def test_where_things_are_comes_from_arguments_environment_and_spec(
     spec.write_text(json.dumps({"name": "p", "source": source, "model": {"uri": "m.onnx"}}))
     monkeypatch.setenv("AIOPT_PROMETHEUS_URL", "http://prometheus")
     monkeypatch.setenv("AIOPT_EXPORTER_URL", "http://exporter")
-    given = ["--spec", str(spec), "--statsd", "host", "--exporter-url", "http://other", "--run", "r"]
+    given = [
+        "--spec",
+        str(spec),
+        "--statsd",
+        "host",
+        "--exporter-url",
+        "http://other",
+        "--run",
+        "dag/run",
+        "--work-dir",
+        "/runs",
+    ]
     found = cli._addresses(make_parser().parse_args(["doctor", *given]))
     assert (found.source, found.source_connection) == ("s3://bucket/photos", "aws_default")
     assert (found.statsd, found.exporter, found.prometheus) == (
@@ -166,7 +177,7 @@ def test_where_things_are_comes_from_arguments_environment_and_spec(
         "http://other",
         "http://prometheus",
     )
-    assert (found.work_dir, found.run) == (None, "r")
+    assert (found.work_dir, found.run) == ("/runs", "/runs/dag/run")
 
 
 class TestInsideAirflow:
