@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from airflow_provider_aiopt.deployment.configuration import Configuration, aiopt_options
+from airflow_provider_aiopt.deployment.options import ConcurrencyOptions
 from airflow_provider_aiopt.doctor.check import Check
 from airflow_provider_aiopt.doctor.context import CheckContext
 from airflow_provider_aiopt.doctor.dags import DagFacts
@@ -59,17 +60,19 @@ def judge(
         yield ok("queues", f"workers serve {', '.join(sorted(served))}: all {len(users)} that tasks go to")
 
 
-def _gpu_queue(configuration: Configuration) -> str:
+def _gpu_queue(configuration: Configuration) -> str | None:
+    """Return the queue of the templates' inference; without GPUs none goes to ``gpu_queue``."""
     try:
-        return aiopt_options(configuration)("gpu_queue").strip()
+        return ConcurrencyOptions.read(aiopt_options(configuration)).inference_tasks.queue
     except ConfigurationError:
-        return ""
+        return None  # the limits' check says what is wrong with the options
 
 
 QUEUES = Check(
     "queues",
     "the queues that Celery workers serve",
-    "queues of tasks, or `[aiopt] gpu_queue`, that no running worker serves: what goes there waits for "
+    "queues of tasks, or `[aiopt] gpu_queue` where there are GPUs, that no running worker serves: what "
+    "goes there waits for "
     "ever. The "
     "workers are asked by Celery's own remote control",
     _run,

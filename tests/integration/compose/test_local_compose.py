@@ -104,7 +104,7 @@ def test_the_doctor_sees_the_queues_and_the_way_of_the_metrics(compose: LocalCom
         return {check.id: check for check in DoctorReport.model_validate_json(ended.stdout).checks}
 
     found = doctor()
-    assert {name: check.severity for name, check in found.items()} == dict.fromkeys(found, "ok"), found
+    assert [item for check in found.values() for item in check.findings if item.severity != "ok"] == []
     assert "workers serve default" in found["queues"].findings[0].evidence
     assert found["clock"].findings[0].subject == "metadata database"
 

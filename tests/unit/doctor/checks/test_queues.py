@@ -36,8 +36,10 @@ def test_the_default_queue_is_the_configured_one() -> None:
     assert found.subject == "queue main"
 
 
-def test_the_queue_of_the_templates_counts_as_well() -> None:
-    (found,) = findings("default", "gpu", **{"aiopt.gpu_queue": "h100"})
+def test_the_queue_of_the_templates_counts_where_there_are_gpus() -> None:
+    queue = {"aiopt.gpu_queue": "h100"}
+    assert [item.severity for item in findings("default", "gpu", **queue)] == ["ok"]
+    (found,) = findings("default", "gpu", **queue, **{"aiopt.gpu_pool_slots": "2"})
     assert found.subject == "queue h100"
     assert "[aiopt] gpu_queue" in found.evidence
 
