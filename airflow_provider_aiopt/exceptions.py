@@ -20,6 +20,7 @@
     ├── NotificationError (ValueError)         a queue's message tells of no upload: it becomes a dead letter
     ├── ProfilingError (RuntimeError)          the profiler asked for cannot watch this stage, or not here
     ├── ReportError (ValueError)               a stage or run report is missing or unreadable
+    ├── DoctorError (RuntimeError)             what ``aiopt doctor`` wants to know cannot be found out
     ├── ComparisonError (ValueError)           runs cannot be compared, or answer differently
     ├── SimulationError (ValueError)           a simulation is asked for what it cannot answer
     ├── AirflowApiError (RuntimeError)         Airflow's public API refused or did not answer
@@ -176,6 +177,12 @@ class ProfilingError(AioptError, RuntimeError):
 
 class ReportError(AioptError, ValueError):
     """A stage or run report is missing or unreadable."""
+
+
+class DoctorError(AioptError, RuntimeError):
+    """What ``aiopt doctor`` wants to know cannot be found out."""
+
+    retryable = False
 
 
 class ComparisonError(AioptError, ValueError):

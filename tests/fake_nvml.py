@@ -19,6 +19,9 @@ class NVMLError(Exception):
 class FakeGpu:
     """One device.
 
+    :param remapped_rows: for correctable errors, for uncorrectable ones, whether any is pending, or failed
+    :param mig: whether it is split into instances, and whether it will be after a reset
+    :param processes: ids and bytes of those that compute on it
     :param unsupported: names of functions that it does not support
     """
 
@@ -30,6 +33,11 @@ class FakeGpu:
     milliwatts: int = 350_000
     sm_clock_mhz: int = 1980
     reasons: int = 0
+    persistent: bool = True
+    uncorrected: int = 0
+    remapped_rows: tuple[int, int, int, int] = (0, 0, 0, 0)
+    mig: tuple[int, int] = (0, 0)
+    processes: tuple[tuple[int, int], ...] = ()
     unsupported: set[str] = field(default_factory=set)
 
 
@@ -93,6 +101,23 @@ class FakeNvml(ModuleType):
 
     def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle: FakeGpu) -> int:
         return self._answer(handle, "nvmlDeviceGetCurrentClocksThrottleReasons", handle.reasons)
+
+    def nvmlDeviceGetPersistenceMode(self, handle: FakeGpu) -> int:
+        return self._answer(handle, "nvmlDeviceGetPersistenceMode", int(handle.persistent))
+
+    def nvmlDeviceGetTotalEccErrors(self, handle: FakeGpu, kind: int, counter: int) -> int:
+        assert (kind, counter) == (1, 0)  # uncorrected, since the driver was loaded
+        return self._answer(handle, "nvmlDeviceGetTotalEccErrors", handle.uncorrected)
+
+    def nvmlDeviceGetRemappedRows(self, handle: FakeGpu) -> tuple[int, int, int, int]:
+        return self._answer(handle, "nvmlDeviceGetRemappedRows", handle.remapped_rows)
+
+    def nvmlDeviceGetMigMode(self, handle: FakeGpu) -> list[int]:
+        return self._answer(handle, "nvmlDeviceGetMigMode", list(handle.mig))
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: FakeGpu) -> list[Any]:
+        found = [SimpleNamespace(pid=pid, usedGpuMemory=used) for pid, used in handle.processes]
+        return self._answer(handle, "nvmlDeviceGetComputeRunningProcesses", found)
 
     def _answer(self, handle: FakeGpu, function: str, value: Any) -> Any:
         self._check()

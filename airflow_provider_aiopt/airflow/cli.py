@@ -63,6 +63,7 @@ def _arg(argument: Argument) -> Arg:
 def _run(command: Command, arguments: argparse.Namespace) -> int:
     """Run a command as this Airflow's own: with its work folder, its connections and its configuration."""
     from airflow_provider_aiopt.airflow.config import AirflowConfiguration, option, uploads_dir
+    from airflow_provider_aiopt.airflow.deployment import AirflowDeployment
     from airflow_provider_aiopt.airflow.filesystems import resolve_with_connection
     from airflow_provider_aiopt.cli.exit_codes import guarded
 
@@ -75,6 +76,7 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
         arguments.allow_callables = [option("allowed_callables")]
     arguments.resolver = resolve_with_connection
     arguments.configuration = AirflowConfiguration()
+    arguments.deployment = AirflowDeployment()
     return guarded(command.run, arguments)
 
 

@@ -67,7 +67,7 @@ def load_report(arguments: argparse.Namespace, run: str, url: str | None) -> Run
     """
     from airflow_provider_aiopt.telemetry.run_report import load_run_report
 
-    folder = Folder.open(_workspace(run, arguments.work_dir), resolver=arguments.resolver)
+    folder = Folder.open(workspace_of(run, arguments.work_dir), resolver=arguments.resolver)
     report = load_run_report(folder)
     if url is None:
         return report
@@ -88,7 +88,11 @@ def _beside_earlier_runs(report: RunReport, arguments: argparse.Namespace) -> Ru
     return against_history(report, Folder.open(arguments.against_history, resolver=arguments.resolver))
 
 
-def _workspace(run: str, work_dir: str | None) -> str:
+def workspace_of(run: str, work_dir: str | None) -> str:
+    """Return the workspace that a user calls *run*: its folder or URL, or ``DAG_ID/RUN_ID``.
+
+    :param work_dir: folder of all workspaces; default: as Airflow has it
+    """
     if "://" in run or Path(run).is_dir():
         return run.rstrip("/")
     base = work_dir or os.environ.get("AIRFLOW__AIOPT__WORK_DIR") or default_work_dir()

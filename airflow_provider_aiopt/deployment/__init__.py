@@ -1,1 +1,1 @@
-"""How an Airflow is set up for the templates: options, pools, profiles and the checks of ``aiopt doctor``."""
+"""How an Airflow is set up for the templates: options, pools and profiles."""

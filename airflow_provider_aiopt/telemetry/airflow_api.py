@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote, unquote, urlencode, urlsplit, urlunsplit
 
 from airflow_provider_aiopt.exceptions import AirflowApiError
-from airflow_provider_aiopt.telemetry.http_json import http_json
+from airflow_provider_aiopt.telemetry.http_json import exchange_json, http_json
 from airflow_provider_aiopt.telemetry.reports import TaskTimes
 
 _T = TypeVar("_T")
@@ -27,6 +27,9 @@ _CREATE_REMEDIES = {
     403: "Get a new token, or ask for permission to create runs of this DAG",
     404: "Check the URL (with its path prefix, without /api/v2) and that Airflow knows the DAG",
 }
+_DAG_REMEDIES = {403: "Get a new token, or ask for read access to the DAGs"}
+_KEYS = {"dags": "dag_id"}
+"""Primary keys that are not ``id``."""
 _EXPIRED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _CONFIG_REMEDIES = {
     403: "Set [api] expose_config = True there (sensitive values stay hidden) and give a token that may read "
@@ -181,6 +184,35 @@ class AirflowApi:
                 for section in answer["sections"]
             }
 
+    def health(self) -> tuple[dict[str, Any], str | None]:
+        """Return what Airflow's components say of themselves, and the time at which the server answered.
+
+        It needs no token.
+
+        :returns: the answer of ``/api/v2/monitor/health``, and the HTTP date, None where there is none
+        :raises AirflowApiError: as :meth:`task_times`
+        """
+        answer, headers = exchange_json("GET", f"{self.url}/api/v2/monitor/health", timeout_s=self._timeout_s)
+        return answer, headers["Date"]
+
+    def dags(self, *, paused: bool) -> list[dict[str, Any]]:
+        """Return the DAGs that there are, as the API has them.
+
+        :param paused: whether those that are paused, or those that are not
+        :raises AirflowApiError: as :meth:`task_times`
+        """
+        return list(self._all(f"/api/v2/dags?paused={str(paused).lower()}", "dags", dict, _DAG_REMEDIES))
+
+    def tasks(self, dag_id: str) -> list[dict[str, Any]]:
+        """Return the tasks of a DAG, as the API has them.
+
+        :raises AirflowApiError: as :meth:`task_times`
+        """
+        path = f"/api/v2/dags/{quote(dag_id, safe='')}/tasks"
+        answer = self._request("GET", path, remedies=_DAG_REMEDIES)
+        with self._known_form(path):
+            return list(answer["tasks"])
+
     def _all(
         self, path: str, key: str, read: Callable[[dict[str, Any]], _T], remedies: Mapping[int, str]
     ) -> tuple[_T, ...]:
@@ -201,8 +233,8 @@ class AirflowApi:
         offset = 0
         while True:
             # Ordered by the primary key, so that no row slips from one page to another meanwhile.
-            query = urlencode({"limit": _PAGE, "offset": offset, "order_by": "id"})
-            answer = self._request("GET", f"{path}?{query}", remedies=remedies)
+            query = urlencode({"limit": _PAGE, "offset": offset, "order_by": _KEYS.get(key, "id")})
+            answer = self._request("GET", f"{path}{'&' if '?' in path else '?'}{query}", remedies=remedies)
             page = answer[key]
             yield from page
             offset += len(page)

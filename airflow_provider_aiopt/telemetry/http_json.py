@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from email.message import Message
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -42,7 +43,21 @@ def http_json(
     timeout_s: float,
     remedies: Mapping[int, str] | None = None,
 ) -> dict[str, Any]:
-    """Send a request and return the JSON object of its answer.
+    """Send a request and return the JSON object of its answer; see :func:`exchange_json`."""
+    answer, _ = exchange_json(method, url, token=token, body=body, timeout_s=timeout_s, remedies=remedies)
+    return answer
+
+
+def exchange_json(
+    method: str,
+    url: str,
+    *,
+    token: str | None = None,
+    body: Mapping[str, Any] | None = None,
+    timeout_s: float,
+    remedies: Mapping[int, str] | None = None,
+) -> tuple[dict[str, Any], Message]:
+    """Send a request and return the JSON object of its answer, and the answer's headers.
 
     :param method: the HTTP method
     :param url: an ``http`` or ``https`` address
@@ -64,13 +79,13 @@ def http_json(
     try:
         request = Request(url, data=data, headers=headers, method=method)  # noqa: S310 - checked above
         with _OPENER.open(request, timeout=timeout_s) as response:
-            content = response.read(_MAX_BYTES + 1)
+            content, answered = response.read(_MAX_BYTES + 1), response.headers
     except HTTPError as error:
         with error:
             raise _refused(method, url, error, {**_REMEDIES, **(remedies or {})}) from error
     except (OSError, HTTPException, ValueError) as error:
         raise _unreachable(method, url, error, timeout_s) from error
-    return _json_object(method, url, content)
+    return _json_object(method, url, content), answered
 
 
 def _refused(method: str, url: str, error: HTTPError, remedies: Mapping[int, str]) -> AirflowApiError:

@@ -11,7 +11,7 @@ _UNLIMITED = 2**60  # version 1 says "no limit" by a number near 2**63
 
 
 class ControlGroup:
-    """Reads the memory limit and the CPU throttling of the process's control groups.
+    """Reads the memory limit, the CPU quota and the CPU throttling of the process's control groups.
 
     A limit may be set at any level: for memory the least counts, for the CPU that of the nearest level with
     a quota.
@@ -64,6 +64,17 @@ class ControlGroup:
             return Throttling()
         values = dict(line.split() for line in content.splitlines())
         return Throttling(periods=int(values[b"nr_periods"]), throttled_periods=int(values[b"nr_throttled"]))
+
+    def cpu_quota_cores(self) -> float | None:
+        """Return how many cores' worth of CPU time the least quota allows, None where there is none."""
+        quotas = []
+        for folder in self._folders("cpu"):
+            words = (read_file(f"{folder}/cpu.max") or b"").decode().split()
+            if not words:  # version 1
+                words = [self._word(f"{folder}/{name}") for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us")]
+            if all(word.isdecimal() for word in words) and int(words[1]):  # neither "max" nor -1
+                quotas.append(int(words[0]) / int(words[1]))
+        return min(quotas, default=None)
 
     def _find_statistics(self) -> str | None:
         for folder in self._folders("cpu"):

@@ -82,6 +82,16 @@ def open_gpus(visible: str | None = None) -> Gpus | None:
     :param visible: their numbers or UUIDs, as in ``CUDA_VISIBLE_DEVICES``, whose value is the default
     :returns: None where there is none, no driver, or no module ``pynvml``, which the extra ``nvml`` installs
     """
+    opened = open_devices(visible)
+    return Gpus(*opened) if opened else None
+
+
+def open_devices(visible: str | None = None) -> tuple[Any, list[Any]] | None:
+    """Return the module ``pynvml``, initialised, and its handles of the GPUs that the process may use.
+
+    :param visible: as for :func:`open_gpus`
+    :returns: None as for :func:`open_gpus`
+    """
     if not any(Path(device).exists() for device in DRIVER):
         return None  # importing the module costs 60 ms
     try:
@@ -94,7 +104,7 @@ def open_gpus(visible: str | None = None) -> Gpus | None:
         handles = _handles(pynvml, chosen)
     except pynvml.NVMLError:
         return None
-    return Gpus(pynvml, handles) if handles else None
+    return (pynvml, handles) if handles else None
 
 
 def _handles(nvml: Any, visible: str | None) -> list[Any]:

@@ -6,6 +6,8 @@ import io
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from local_compose import LocalCompose
 from monitoring_servers import get
 from rich.console import Console
 
+from airflow_provider_aiopt.doctor.models import CheckResult, DoctorReport
 from benchmarks.celery_stack import ALL, Outcome
 from benchmarks.fault_celery import SHARDS, FaultRun
 
@@ -84,6 +87,30 @@ def test_its_metrics_arrive_in_prometheus(compose: LocalCompose, run: str) -> No
     assert query(compose, 'up{job="statsd-exporter"} == 1')
     # What Airflow itself sends goes the same way.
     wait_until(lambda: bool(query(compose, '{__name__=~"airflow_.*"}')), "Airflow's own metrics are there")
+
+
+def test_the_doctor_sees_the_queues_and_the_way_of_the_metrics(compose: LocalCompose) -> None:
+    checks = ("queues", "statsd", "prometheus", "clock")
+
+    def doctor(**env: str) -> dict[str, CheckResult]:
+        command = [sys.executable, "-m", "airflow", "aiopt", "doctor", "--json"]
+        command += [word for name in checks for word in ("--only", name)]
+        command += ["--exporter-url", f"{compose.url_of('statsd-exporter')}/metrics"]
+        command += ["--prometheus-url", compose.url_of("prometheus")]
+        ended = subprocess.run(
+            command, env=compose._env | env, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert ended.stdout, ended.stderr
+        return {check.id: check for check in DoctorReport.model_validate_json(ended.stdout).checks}
+
+    found = doctor()
+    assert [item for check in found.values() for item in check.findings if item.severity != "ok"] == []
+    assert "workers serve default" in found["queues"].findings[0].evidence
+    assert found["clock"].findings[0].subject == "metadata database"
+
+    gpus = {"AIRFLOW__AIOPT__GPU_POOL_SLOTS": "2", "AIRFLOW__AIOPT__GPU_QUEUE": "gpus"}
+    (unserved,) = doctor(**gpus)["queues"].findings
+    assert (unserved.severity, unserved.subject) == ("error", "queue gpus")
 
 
 def test_the_rules_are_loaded_and_no_alert_is_told(compose: LocalCompose, run: str) -> None:

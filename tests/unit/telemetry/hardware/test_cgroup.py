@@ -42,6 +42,23 @@ def separate(files: KernelFiles, *, memory: str, cpu: str) -> None:
 
 class TestUnified:
     @pytest.mark.parametrize(
+        ("own", "parent", "cores"),
+        [
+            ("max 100000", "max 100000", None),
+            ("150000 100000", "max 100000", 1.5),
+            ("max 100000", "50000 100000", 0.5),
+            ("400000 100000", "200000 100000", 2.0),
+        ],
+    )
+    def test_the_least_cpu_quota_counts(
+        self, files: KernelFiles, own: str, parent: str, cores: float | None
+    ) -> None:
+        unified(files, "/pods/own")
+        files.write("sys/fs/cgroup/pods/own/cpu.max", f"{own}\n")
+        files.write("sys/fs/cgroup/pods/cpu.max", f"{parent}\n")
+        assert ControlGroup(files.root).cpu_quota_cores() == cores
+
+    @pytest.mark.parametrize(
         ("own", "parent", "limit"),
         [("max", "max", None), ("1000", "max", 1000), ("max", "2000", 2000), ("3000", "2000", 2000)],
     )
@@ -118,8 +135,10 @@ class TestSeparate:
         files.write(
             "sys/fs/cgroup/cpu,cpuacct/quota/cpu.stat", "nr_periods 8\nnr_throttled 2\nthrottled_time 99\n"
         )
+        files.write("sys/fs/cgroup/cpu,cpuacct/quota/cpu.cfs_period_us", "100000\n")
         group = ControlGroup(files.root)
 
+        assert group.cpu_quota_cores() == 0.5
         assert group.memory_limit_bytes() == 5000
         assert group.read_throttling() == Throttling(periods=8, throttled_periods=2)
 
@@ -130,6 +149,8 @@ class TestSeparate:
         files.write("sys/fs/cgroup/cpu,cpuacct/cpu.stat", "nr_periods 0\nnr_throttled 0\nthrottled_time 0\n")
         group = ControlGroup(files.root)
 
+        files.write("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n")
+        assert group.cpu_quota_cores() is None
         assert group.memory_limit_bytes() is None
         assert group.read_throttling() == Throttling()
 

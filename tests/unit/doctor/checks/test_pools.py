@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 from deployments import FakeConfiguration
 
-from airflow_provider_aiopt.deployment.checks.base import Deployment, Finding, Severity
-from airflow_provider_aiopt.deployment.checks.pools import POOLS
+from airflow_provider_aiopt.doctor.checks.pools import POOLS
+from airflow_provider_aiopt.doctor.context import CheckContext, Fact, unknown
+from airflow_provider_aiopt.doctor.models import Finding, Skip
+from airflow_provider_aiopt.exceptions import AirflowApiError
 from airflow_provider_aiopt.telemetry.airflow_api import AirflowPool
 
 DEFAULT = AirflowPool("default_pool", 128, include_deferred=False)
@@ -12,12 +14,22 @@ GPUS = AirflowPool("gpus", 4, include_deferred=True)
 
 
 def findings(*pools: AirflowPool, **changed: str | None) -> list[Finding]:
-    found = {pool.name: pool for pool in pools}
-    return list(POOLS.run(Deployment(FakeConfiguration(**changed), pools=found)))
+    found = POOLS.run(context(*pools, **changed))
+    return [item for item in found if isinstance(item, Finding) and item.severity != "ok"]
+
+
+def context(*pools: AirflowPool, **changed: str | None) -> CheckContext:
+    return CheckContext(
+        configuration=Fact.of(FakeConfiguration(**changed)),
+        pools=Fact.of({pool.name: pool for pool in pools}),
+    )
 
 
 def test_airflows_own_pool_does_for_the_defaults() -> None:
     assert findings(DEFAULT) == []
+    (found,) = POOLS.run(context(DEFAULT))
+    assert isinstance(found, Finding)
+    assert found.evidence == "has 128 slots, and a task of the templates takes 1"
 
 
 def test_pools_as_they_should_be() -> None:
@@ -64,11 +76,18 @@ def test_a_pool_with_other_slots_or_without_deferred_tasks() -> None:
 
 
 def test_options_that_are_wrong_are_the_limits_checks_business() -> None:
-    assert findings(DEFAULT, **{"aiopt.shards": "none"}) == []
+    assert list(POOLS.run(context(DEFAULT, **{"aiopt.shards": "none"}))) == [
+        Skip("the [aiopt] options are wrong: see the check 'limits'")
+    ]
 
 
-@pytest.mark.parametrize("severity", [Severity.NOTE, Severity.WARNING])
-def test_pools_that_could_not_be_read(severity: Severity) -> None:
-    deployment = Deployment(FakeConfiguration(), no_pools="because", no_pools_severity=severity)
-    (found,) = POOLS.run(deployment)
-    assert (found.severity, found.evidence) == (severity, "not checked: because")
+def test_pools_that_could_not_be_read() -> None:
+    def refuse() -> dict[str, AirflowPool]:
+        raise AirflowApiError("answered HTTP 401", 401)
+
+    configuration = Fact.of(FakeConfiguration())
+    nobody_asked = CheckContext(configuration=configuration, pools=unknown("because"))
+    assert list(POOLS.run(nobody_asked)) == [Skip("because")]
+    refused = CheckContext(configuration=configuration, pools=Fact(refuse))
+    assert list(POOLS.run(refused)) == [Skip("answered HTTP 401", unanswered=True)]
+    assert list(POOLS.run(CheckContext())) == [CheckContext().configuration.get()]

@@ -3,14 +3,15 @@ from __future__ import annotations
 import pytest
 from deployments import FakeConfiguration
 
-from airflow_provider_aiopt.deployment.checks.base import Deployment, Finding
-from airflow_provider_aiopt.deployment.checks.profile import PROFILE
 from airflow_provider_aiopt.deployment.profiles import PROFILES, load_profile
+from airflow_provider_aiopt.doctor.checks.profile import PROFILE, judge
+from airflow_provider_aiopt.doctor.context import CheckContext, Fact
+from airflow_provider_aiopt.doctor.models import Finding, Skip
 
 
 def findings(name: str, **changed: str | None) -> dict[str, Finding]:
-    deployment = Deployment(FakeConfiguration(**changed), profile=load_profile(name))
-    return {finding.subject: finding for finding in PROFILE.run(deployment)}
+    found = judge(FakeConfiguration(**changed), load_profile(name))
+    return {finding.subject: finding for finding in found}
 
 
 def values(name: str) -> dict[str, str | None]:
@@ -24,7 +25,17 @@ def test_a_configuration_by_the_profile_has_nothing_to_change(name: str, executo
 
 
 def test_without_a_profile_nothing_is_compared() -> None:
-    assert list(PROFILE.run(Deployment(FakeConfiguration()))) == []
+    (found,) = PROFILE.run(CheckContext(configuration=Fact.of(FakeConfiguration())))
+    assert isinstance(found, Skip)
+    (found,) = PROFILE.run(CheckContext(profile=load_profile("low-latency")))
+    assert isinstance(found, Skip)
+
+
+def test_all_settings_as_the_profile_wants_them_are_said_to_be() -> None:
+    configuration = Fact.of(FakeConfiguration(**values("throughput")))
+    (found,) = PROFILE.run(CheckContext(configuration=configuration, profile=load_profile("throughput")))
+    assert isinstance(found, Finding)
+    assert (found.severity, found.subject) == ("ok", "throughput")
 
 
 def test_a_difference_says_what_why_how_and_at_what_cost() -> None:

@@ -3,16 +3,26 @@ from __future__ import annotations
 import pytest
 from deployments import FakeConfiguration
 
-from airflow_provider_aiopt.deployment.checks.base import Deployment, Finding
-from airflow_provider_aiopt.deployment.checks.limits import LIMITS
+from airflow_provider_aiopt.doctor.checks.limits import LIMITS, judge
+from airflow_provider_aiopt.doctor.context import CheckContext, Fact
+from airflow_provider_aiopt.doctor.models import Finding, Skip
 
 
 def findings(**changed: str | None) -> list[Finding]:
-    return list(LIMITS.run(Deployment(FakeConfiguration(**changed))))
+    return list(judge(FakeConfiguration(**changed)))
 
 
 def test_the_defaults_are_fine() -> None:
     assert findings() == []
+    (found,) = LIMITS.run(CheckContext(configuration=Fact.of(FakeConfiguration())))
+    assert isinstance(found, Finding)
+    assert (found.severity, found.evidence.partition(",")[0]) == ("ok", "[core] parallelism 32")
+
+
+def test_without_a_configuration_it_is_skipped() -> None:
+    (found,) = LIMITS.run(CheckContext())
+    assert isinstance(found, Skip)
+    assert "give --airflow-url" in found.reason
 
 
 @pytest.mark.parametrize(

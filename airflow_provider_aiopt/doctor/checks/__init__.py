@@ -1,0 +1,1 @@
+"""The checks of ``aiopt doctor``; :mod:`airflow_provider_aiopt.doctor.catalogue` lists them."""
