@@ -21,6 +21,7 @@
     ├── ProfilingError (RuntimeError)          the profiler asked for cannot watch this stage, or not here
     ├── ReportError (ValueError)               a stage or run report is missing or unreadable
     ├── ComparisonError (ValueError)           runs cannot be compared, or answer differently
+    ├── TuningError (RuntimeError)             a pipeline cannot be tuned, or its own settings do not run
     ├── AirflowApiError (RuntimeError)         Airflow's public API refused or did not answer
     ├── PodError (RuntimeError)                a stage's pod failed, or was never made
     │   ├── PodRefusedError                    the Kubernetes API refused it: permission, namespace, quota
@@ -179,6 +180,12 @@ class ReportError(AioptError, ValueError):
 
 class ComparisonError(AioptError, ValueError):
     """Runs cannot be compared: too few, not whole, of different work, or without the metric."""
+
+    retryable = False
+
+
+class TuningError(AioptError, RuntimeError):
+    """A pipeline cannot be tuned: its own settings do not run, or the study is another pipeline's."""
 
     retryable = False
 

@@ -17,6 +17,7 @@ from airflow_provider_aiopt.cli import (
     setup,
     spec,
     stage,
+    tune,
     uploads,
     watch,
 )
@@ -28,6 +29,7 @@ COMMANDS: tuple[Command | CommandGroup, ...] = (
     stage.COMMAND,
     report.COMMAND,
     compare.COMMAND,
+    tune.COMMAND,
     spec.GROUP,
     preprocess.GROUP,
     model.GROUP,

@@ -1,0 +1,371 @@
+"""The tuner: tries configurations within a budget, then proves the best of them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_aiopt.compare.running import without_sink
+from airflow_provider_aiopt.data.folder import FileSystemResolver, resolve_filesystem
+from airflow_provider_aiopt.data.workspace import Workspace
+from airflow_provider_aiopt.exceptions import TuningError
+from airflow_provider_aiopt.runner.context import RunContext
+from airflow_provider_aiopt.runner.sampling import list_sample
+from airflow_provider_aiopt.spec.loading import load_spec
+from airflow_provider_aiopt.spec.pipeline import PipelineSpec
+from airflow_provider_aiopt.tuning.airflow_settings import airflow_settings
+from airflow_provider_aiopt.tuning.attempt import Attempt, Measuring
+from airflow_provider_aiopt.tuning.child import Child, TrialFailedError, Work
+from airflow_provider_aiopt.tuning.confirming import Confirmation, Rounds, agreement_of, confirm, disagreement
+from airflow_provider_aiopt.tuning.deciding import (
+    best_trial,
+    choose_winner,
+    confirmation_s,
+    has_converged,
+    pick_finalists,
+)
+from airflow_provider_aiopt.tuning.models import Configuration, Ending, Trial, TuneReport
+from airflow_provider_aiopt.tuning.space import (
+    SHARDS,
+    Machine,
+    Sample,
+    SearchSpace,
+    answers_key,
+    build_space,
+    changes_answers,
+    guesses,
+    is_measurable,
+    is_oversubscribed,
+    overrides,
+    shard_records,
+)
+from airflow_provider_aiopt.tuning.study import Proposal, Study, fingerprint
+
+_GUESSES = 5
+_SKIPS = 50
+"""Proposals in a row that are no trial, being known or not allowed, after which nothing is left to search."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How long and among what to search.
+
+    :param budget_s: seconds for all of it, measuring again included; None for no limit
+    :param most_trials: trials at most; None for no limit
+    :param records: records of the sample at most
+    :param models: further model files or folders
+    :param only: values by key, in the place of what would be searched
+    :param guess: whether to begin with what is known to be good
+    :param finalists: how many are measured again
+    :param patience: trials without a gain after which the search ends
+    :param not_first: trials before one may take more threads than there are cores
+    :param seed: of the sampler
+    """
+
+    budget_s: float | None = 300.0
+    most_trials: int | None = None
+    records: int = 512
+    models: tuple[str, ...] = ()
+    only: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    guess: bool = True
+    finalists: int = 2
+    patience: int = 20
+    not_first: int = 8
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Is told how a search goes on.
+
+    :param space: what is searched, and on how many records
+    :param trial: a trial that has ended, and the best so far
+    :param round: a round of measuring again, from 1, and how many there are
+    """
+
+    space: Callable[[SearchSpace, Sample], None] = lambda *_: None
+    trial: Callable[[Trial, Trial | None], None] = lambda *_: None
+    round: Callable[[int, int], None] = lambda *_: None
+
+
+class Tuner:
+    """Searches the configuration with which a pipeline is fastest on this machine.
+
+    Each trial streams the pipeline in a process of its own.  Its results stay in a folder of the tuner,
+    whatever the spec's sink, and no cache is used: once it is warm, a trial would be measured without its
+    decoding.
+
+    :param spec: the user's own pipeline, which is trial 0
+    :param machine: what it runs on
+    :param measuring: how trials are measured
+    :param rounds: how the best are measured again
+    :param options: how long and among what to search
+    :param folder: a local folder for trials' runs
+    :param resolver: how to find file systems
+    :param allowed_callables: prefixes of the dotted paths that the spec may name
+    :param watch: is told how it goes on
+    """
+
+    def __init__(
+        self,
+        spec: PipelineSpec,
+        machine: Machine,
+        measuring: Measuring,
+        rounds: Rounds,
+        options: Options,
+        *,
+        folder: Path,
+        resolver: FileSystemResolver = resolve_filesystem,
+        allowed_callables: tuple[str, ...] = (),
+        watch: Watch | None = None,
+    ) -> None:
+        self._spec = load_spec(without_sink(spec), overrides={"cache": None})
+        self._machine = machine
+        self._measuring = measuring
+        self._rounds = rounds
+        self._options = options
+        self._folder = folder
+        self._resolver = resolver
+        self._allowed = allowed_callables
+        self._watch = watch or Watch()
+        self._began = measuring.now()
+        self._before_s = 0.0  # of an earlier search that goes on
+        self._disagreements: dict[str, str | None] = {}
+        self._runs = itertools.count()
+
+    def run(self, journal: Path, *, resume: bool = False) -> TuneReport:
+        """Search.
+
+        Ctrl-C ends the search: what was found is kept in the journal and returned, not confirmed.
+
+        :param journal: the file that keeps the trials
+        :param resume: whether to go on with one that is there
+        :returns: what was found
+        :raises TuningError: if the pipeline does not run with its own settings
+        :raises AioptError: one of its other subclasses, if the source cannot be listed
+        """
+        self._sample = self._list()
+        self._space = build_space(
+            self._spec,
+            self._machine,
+            self._sample,
+            models=self._options.models,
+            only=self._options.only,
+        )
+        self._watch.space(self._space, self._sample)
+        study = Study(
+            self._space,
+            self._measuring.objective,
+            journal,
+            key=self._fingerprint(),
+            seed=self._options.seed,
+            resume=resume,
+        )
+        if study.trials:
+            self._before_s = study.trials[-1].ended_s
+        else:
+            study.suggest(self._space.baseline, "baseline")
+            for guess in guesses(self._space, self._machine)[:_GUESSES] if self._options.guess else ():
+                if is_measurable(guess, self._spec, self._machine, self._sample):
+                    study.suggest(guess, "guess")
+        confirmation = Confirmation()
+        try:
+            ended = self._search(study)
+            confirmation = self._confirm(study)
+        except KeyboardInterrupt:
+            ended = "interrupted"
+            if not study.trials:
+                raise
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        return self._report(study, ended, confirmation)
+
+    def _list(self) -> Sample:
+        context = RunContext(
+            spec=self._spec,
+            workspace=Workspace.open(str(self._folder / "sample")),
+            resolver=self._resolver,
+            allowed_callables=self._allowed,
+        )
+        records, total = list_sample(context, self._options.records)
+        if not records:
+            raise TuningError(
+                f"The source {self._spec.source.uri} has no records: there is nothing to measure"
+            )
+        return Sample(records, total)
+
+    def _search(self, study: Study) -> Ending:
+        known = {_key(trial.configuration): trial for trial in study.trials}
+        skipped = 0
+        while True:
+            if (ending := self._ending(study)) is not None:
+                return ending
+            if skipped >= _SKIPS or len(known) >= self._space.size:
+                return "exhausted"
+            proposal = study.ask()
+            earlier = known.get(_key(proposal.configuration))
+            if earlier is not None:
+                study.tell(proposal, earlier, self._measuring.limits, again=True)
+                skipped += 1
+                continue
+            if proposal.origin == "search" and not self._is_allowed(proposal.configuration, len(known)):
+                study.skip(proposal)
+                skipped += 1
+                continue
+            skipped = 0
+            trial = self._try(study, proposal, number=len(known))
+            known[_key(trial.configuration)] = trial
+            study.tell(proposal, trial, self._measuring.limits)
+            self._watch.trial(trial, best_trial(list(known.values()), self._measuring.objective))
+            if trial.number == 0 and trial.outcome == "failed":
+                raise TuningError(
+                    f"The pipeline fails with its own settings: {trial.reason}. Make it run first, for "
+                    "example with: aiopt run SPEC --mode streaming"
+                )
+
+    def _ending(self, study: Study) -> Ending | None:
+        trials, options = study.trials, self._options
+        if not trials:
+            return None
+        if options.most_trials is not None and len(trials) >= options.most_trials:
+            return "trials"
+        if has_converged(trials, self._measuring.objective, patience=options.patience):
+            return "converged"
+        if options.budget_s is None:
+            return None
+        reserve = confirmation_s(
+            trials[0],
+            finalists=options.finalists,
+            rounds=self._rounds.rounds,
+            round_s=self._rounds.round_s,
+            answers=self._rounds.answers,
+        )
+        typical = max(trial.seconds for trial in trials[-3:])
+        left = options.budget_s - (self._measuring.now() - self._began)
+        return "budget" if left < reserve + typical else None
+
+    def _is_allowed(self, configuration: Configuration, tried: int) -> bool:
+        if not is_measurable(configuration, self._spec, self._machine, self._sample):
+            return False
+        if tried >= self._options.not_first:
+            return True
+        return not is_oversubscribed(configuration, self._spec, self._machine)
+
+    def _try(self, study: Study, proposal: Proposal, *, number: int) -> Trial:
+        began = self._measuring.now()
+        wrong = self._wrong_answers(proposal.configuration)
+        if wrong is None:
+            work = self._work(proposal.configuration)
+            attempt = self._measuring.attempt(work, study.watcher(proposal))
+            shutil.rmtree(work.folder, ignore_errors=True)
+        else:
+            attempt = Attempt("infeasible", wrong, None, 0, 0, None, self._measuring.now() - began)
+        found = attempt.measured
+        return Trial(
+            number=number,
+            origin=proposal.origin,
+            configuration=proposal.configuration,
+            outcome=attempt.outcome,
+            reason=attempt.reason,
+            items_per_s=found and found.items_per_s,
+            error=found and min(found.error, 1.0),
+            p95_s=found and found.p95_s,
+            peak_memory_bytes=attempt.peak_memory_bytes or None,
+            windows=attempt.windows,
+            start_s=attempt.start_s,
+            seconds=self._measuring.now() - began,
+            ended_s=self._before_s + self._measuring.now() - self._began,
+        )
+
+    def _wrong_answers(self, configuration: Configuration) -> str | None:
+        """Return what is wrong with the answers of another model or other preprocessing, None for nothing."""
+        if not changes_answers(configuration, self._space.baseline):
+            return None
+        key = answers_key(configuration)
+        if key not in self._disagreements:
+            self._disagreements[key] = self._disagreement(configuration)
+        return self._disagreements[key]
+
+    def _disagreement(self, configuration: Configuration) -> str | None:
+        works = [self._work(self._space.baseline), self._work(configuration)]
+        answers = []
+        try:
+            for work in works:
+                with Child(work, stall_s=self._measuring.stall_s) as child:
+                    answers.append(child.answer(self._rounds.answers))
+            found = agreement_of(*answers, resolver=resolve_filesystem)
+        except TrialFailedError as error:
+            return str(error)
+        return disagreement(found, self._rounds.min_agreement)
+
+    def _work(self, configuration: Configuration) -> Work:
+        spec = load_spec(self._spec, overrides=overrides(self._spec, configuration))
+        shards = configuration.get(SHARDS, self._spec.execution.shards)
+        return Work(
+            spec=spec,
+            folder=str(self._folder / f"run-{next(self._runs)}"),
+            listed=str(self._folder / "sample"),
+            shard_records=shard_records(int(shards), self._sample),
+            allowed_callables=self._allowed,
+        )
+
+    def _confirm(self, study: Study) -> Confirmation:
+        objective = self._measuring.objective
+        finalists = pick_finalists(study.trials, objective, most=self._options.finalists)
+        if not finalists:
+            return Confirmation()
+        return confirm(
+            self._work(self._space.baseline),
+            [(trial, self._work(trial.configuration)) for trial in finalists],
+            self._rounds,
+            objective=objective,
+            limits=self._measuring.limits,
+            resolver=resolve_filesystem,  # trials' runs lie on this machine
+            stall_s=self._measuring.stall_s,
+            on_round=self._watch.round,
+        )
+
+    def _report(self, study: Study, ended: Ending, confirmation: Confirmation) -> TuneReport:
+        trials = study.trials
+        winner = choose_winner(confirmation.finalists, baseline_fits=trials[0].outcome != "infeasible")
+        changes = overrides(self._spec, winner.configuration) if winner else {}
+        peak = (winner.peak_memory_bytes if winner else None) or trials[0].peak_memory_bytes or 0
+        tuned = load_spec(self._spec, overrides=changes)
+        return TuneReport(
+            pipeline=self._spec.name,
+            objective=self._measuring.objective,
+            records=self._sample.records,
+            total_records=self._sample.total,
+            space={item.key: list(item.values) for item in self._space.dimensions},
+            grid_size=self._space.size,
+            trials=trials,
+            ended=ended,
+            finalists=confirmation.finalists,
+            dropped=dict(confirmation.dropped),
+            winner=winner.trial if winner else None,
+            changes=changes,
+            airflow=airflow_settings(tuned, self._machine, peak) if winner else (),
+            seconds=self._measuring.now() - self._began,
+            seed=self._options.seed,
+        )
+
+    def _fingerprint(self) -> str:
+        return fingerprint(
+            {
+                "spec": self._spec.model_dump(mode="json"),
+                "sample": [self._sample.records, self._sample.total],
+                "space": {item.key: item.values for item in self._space.dimensions},
+                "objective": self._measuring.objective,
+                "limits": [self._measuring.limits.latency_s, self._measuring.limits.memory_bytes],
+                "cores": self._machine.cores,
+            }
+        )
+
+
+def _key(configuration: Configuration) -> str:
+    return json.dumps(dict(configuration), sort_keys=True)
