@@ -93,6 +93,10 @@ bench-gpu: ## Compare streaming on an NVIDIA GPU with the bare session loop (ONN
 bench-advisor: $(BENCH) ## Plant illnesses in pipelines, and compare what the advisor promises with what its cure brings
 	@$(BIN)/python -m benchmarks.sick $(BENCH_ARGS)
 
+.PHONY: bench-tune
+bench-tune: $(TEST) ## From a bad configuration: what aiopt tune finds of an exhaustive grid's best, and how soon
+	@$(BIN)/python -m benchmarks.tuning $(BENCH_ARGS)
+
 .PHONY: bench-compare
 bench-compare: $(TEST) ## Check the error rates and the power of aiopt compare by thousands of comparisons
 	@$(BIN)/python -m benchmarks.compare $(BENCH_ARGS)

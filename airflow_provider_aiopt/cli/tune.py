@@ -57,9 +57,8 @@ def _run(arguments: argparse.Namespace) -> int:
 def _tuner(spec: PipelineSpec, arguments: argparse.Namespace, folder: Path) -> Tuner:
     from airflow_provider_aiopt.compare.models import Settings
     from airflow_provider_aiopt.tuning.attempt import Measuring
-    from airflow_provider_aiopt.tuning.confirming import Rounds
     from airflow_provider_aiopt.tuning.machine import this_machine
-    from airflow_provider_aiopt.tuning.models import Limits
+    from airflow_provider_aiopt.tuning.models import Limits, Rounds
     from airflow_provider_aiopt.tuning.search import Options, Tuner, Watch
     from airflow_provider_aiopt.tuning.variants import sibling_models
 
@@ -218,9 +217,9 @@ COMMAND = Command(
         argument(
             "--sample",
             type=count,
-            default=512,
+            default=4096,
             metavar="N",
-            help="records of the source, the first ones, that trials run on (default: 512)",
+            help="records of the source, the first ones, that trials run on (default: 4096)",
         ),
         argument(
             "--search",

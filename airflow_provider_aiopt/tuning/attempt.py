@@ -119,10 +119,8 @@ def follow(
     :returns: what became of it, and why where it did not complete
     """
     for event in events:
-        if isinstance(event, Begin):
-            meter.begin()
-            continue
-        if meter.add(event) is None:
+        window = meter.begin(event.at) if isinstance(event, Begin) else meter.add(event)
+        if window is None:
             continue
         found = summarise(meter.windows)
         count = len(meter.windows)

@@ -65,7 +65,12 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Another pass over the sample begins."""
+    """Another pass over the sample begins.
+
+    :param at: when, in seconds of the ticks' clock
+    """
+
+    at: float
 
 
 class Child:
@@ -132,7 +137,7 @@ class Child:
         self._send({"measure": seconds})
         while not (event := self._next()).get("done"):
             if "begin" in event:
-                yield Begin()
+                yield Begin(event["begin"])
             else:
                 yield Tick(event["at"], event["records"], tuple(event["latencies"]))
 

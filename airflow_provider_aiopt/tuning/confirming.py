@@ -17,7 +17,7 @@ from airflow_provider_aiopt.telemetry.run_report import load_run_report
 from airflow_provider_aiopt.telemetry.trend import percentile
 from airflow_provider_aiopt.tuning.child import Begin, Child, TrialFailedError, Work
 from airflow_provider_aiopt.tuning.measuring import MeasuringPlan, Window, WindowMeter, summarise
-from airflow_provider_aiopt.tuning.models import Finalist, Limits, Objective, Trial
+from airflow_provider_aiopt.tuning.models import Finalist, Limits, Objective, Rounds, Trial
 
 BASELINE = "baseline"
 THROUGHPUT, LATENCY = "items_per_s", "batch_p95"
@@ -25,24 +25,6 @@ THROUGHPUT, LATENCY = "items_per_s", "batch_p95"
 
 _ROUND = MeasuringPlan(warm_up_s=0.2, window_s=0.0)  # each tick a window: they are taken together
 _P95 = 95
-
-
-@dataclass(frozen=True, slots=True)
-class Rounds:
-    """How finalists are measured.
-
-    :param rounds: how many times each; enlarged where so few could tell nothing
-    :param round_s: seconds of each, from its first results on
-    :param answers: records that each runs to the end, to compare what it answers
-    :param min_agreement: share of the records that must be answered alike, 0 to 1
-    :param settings: when two differ
-    """
-
-    rounds: int = 8
-    round_s: float = 1.0
-    answers: int = 64
-    min_agreement: float = 0.98
-    settings: Settings = field(default_factory=Settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +147,7 @@ def _measure(entry: _Entry, seconds: float, objective: Objective) -> None:
     try:
         for event in entry.child.measure(seconds):
             if isinstance(event, Begin):
-                meter.begin()
+                meter.begin(event.at)
             else:
                 meter.add(event)
     except TrialFailedError as error:

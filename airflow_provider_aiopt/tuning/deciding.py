@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from airflow_provider_aiopt.tuning.models import Finalist, Objective, Trial
+from airflow_provider_aiopt.compare.planning import least_rounds
+from airflow_provider_aiopt.tuning.models import Finalist, Objective, Rounds, Trial
 
 CLOSE = 0.10
 """How far a trial may be behind the best to be measured again: a trial's error is a few hundredths."""
+
+CONFIRMING = 0.4
+"""Part of the budget that measuring the best again may take."""
+
+_SHORTER = (1.0, 0.7, 0.5)
+"""Parts of a round's time that are enough where the budget is small."""
+
+_LEAD_S = 0.1
+"""Seconds that starting a pass over the sample takes, apart from its first batch."""
 
 IMPROVEMENT = 0.01
 """The least relative gain that counts as one when it is judged whether a search goes on finding something."""
@@ -129,16 +140,50 @@ def choose_winner(finalists: Sequence[Finalist], *, baseline_fits: bool) -> Fina
     return next((item for item in fit if item.verdict == "better"), None)
 
 
-def confirmation_s(baseline: Trial, *, finalists: int, rounds: int, round_s: float, answers: int) -> float:
+@dataclass(frozen=True, slots=True)
+class Confirming:
+    """How the best are measured again.
+
+    :param finalists: how many
+    :param rounds: how
+    :param seconds: what that takes, as far as it can be known
+    """
+
+    finalists: int
+    rounds: Rounds
+    seconds: float
+
+
+def plan_confirming(baseline: Trial, rounds: Rounds, *, most: int, budget_s: float | None) -> Confirming:
+    """Return how to measure the best again, so that it takes at most :data:`CONFIRMING` of the budget.
+
+    Fewer are measured again rather than each for a shorter time, and one is in any case.
+
+    :param baseline: the first trial, by which the time is judged
+    :param rounds: how it is done where there is time
+    :param most: how many at most
+    :param budget_s: seconds for the whole search; None for no limit
+    """
+    plans = [
+        Confirming(count, shorter, confirming_s(baseline, shorter, count))
+        for part in _SHORTER
+        for count in range(most, 0, -1)
+        for shorter in [replace(rounds, round_s=rounds.round_s * part)]
+    ]
+    if budget_s is None:
+        return plans[0]
+    return next((plan for plan in plans if plan.seconds <= CONFIRMING * budget_s), plans[-1])
+
+
+def confirming_s(baseline: Trial, rounds: Rounds, finalists: int) -> float:
     """Return how long it takes to measure finalists again, judged by the baseline's trial.
 
     :param baseline: the first trial
+    :param rounds: how they are measured
     :param finalists: how many
-    :param rounds: how many times each is measured
-    :param round_s: seconds of each, from its first results on
-    :param answers: records that each runs through to its end
     """
     start = baseline.start_s or 0.0
-    running = answers / baseline.items_per_s if baseline.items_per_s else 0.0
-    lead = 0.2 + (baseline.p95_s or 0.0)  # until a round's first results
-    return (finalists + 1) * (start + running + rounds * (round_s + lead))
+    running = rounds.answers / baseline.items_per_s if baseline.items_per_s else 0.0
+    lead = _LEAD_S + (baseline.p95_s or 0.0)  # until a round's first results
+    count = max(rounds.rounds, least_rounds(rounds.settings, finalists))
+    return (finalists + 1) * (start + running + count * (rounds.round_s + lead))

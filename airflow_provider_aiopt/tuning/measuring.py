@@ -68,8 +68,21 @@ class MeasuringPlan:
 
 
 @dataclass
+class _Sum:
+    records: int = 0
+    latencies: list[float] = field(default_factory=list)
+
+    def add(self, other: _Sum) -> None:
+        self.records += other.records
+        self.latencies += other.latencies
+
+
+@dataclass
 class WindowMeter:
     """Cuts a run's ticks into windows.
+
+    A pass over the sample that is too short for a window of its own counts from its beginning to that of the
+    next, with all that starting it takes: such passes are put together until they make up a window.
 
     :param plan: how long they are
     :param windows: those that are complete
@@ -78,13 +91,29 @@ class WindowMeter:
     plan: MeasuringPlan
     windows: list[Window] = field(default_factory=list)
     _warm_from: float | None = None
+    _begun: float | None = None
     _start: float | None = None
-    _records: int = 0
-    _latencies: list[float] = field(default_factory=list)
+    _whole: bool = False
+    _window: _Sum = field(default_factory=_Sum)
+    _pass: _Sum = field(default_factory=_Sum)
+    _short: _Sum = field(default_factory=_Sum)
+    _short_s: float = 0.0
 
-    def begin(self) -> None:
-        """Begin another pass over the sample: what lies between two of them is no part of a window."""
-        self._start = None
+    def begin(self, at: float) -> Window | None:
+        """Begin another pass over the sample: what lies between two of them is no part of a window.
+
+        :param at: when, in seconds of the ticks' clock
+        :returns: the window that short passes complete, if any
+        """
+        window = None
+        if self._begun is not None and self._is_warm(self._begun) and not self._whole:
+            self._short_s += at - self._begun
+            self._short.add(self._pass)
+            if self._short_s >= self.plan.window_s:
+                window = self._complete(self._short_s, self._short)
+                self._short, self._short_s = _Sum(), 0.0
+        self._begun, self._start, self._whole, self._pass = at, None, False, _Sum()
+        return window
 
     def add(self, tick: Tick) -> Window | None:
         """Take in a tick.
@@ -94,22 +123,27 @@ class WindowMeter:
         """
         if self._warm_from is None:
             self._warm_from = tick.at
-        if tick.at - self._warm_from < self.plan.warm_up_s:
+        found = _Sum(tick.records, list(tick.latencies_s))
+        self._pass.add(found)
+        if not self._is_warm(tick.at):
             return None
         if self._start is None:
-            self._restart(tick.at)
+            self._start, self._window = tick.at, _Sum()
             return None
-        self._records += tick.records
-        self._latencies += tick.latencies_s
+        self._window.add(found)
         if tick.at - self._start < self.plan.window_s:
             return None
-        window = Window(tick.at - self._start, self._records, tuple(self._latencies))
-        self.windows.append(window)
-        self._restart(tick.at)
+        window = self._complete(tick.at - self._start, self._window)
+        self._start, self._window, self._whole = tick.at, _Sum(), True
         return window
 
-    def _restart(self, at: float) -> None:
-        self._start, self._records, self._latencies = at, 0, []
+    def _is_warm(self, at: float) -> bool:
+        return self._warm_from is not None and at - self._warm_from >= self.plan.warm_up_s
+
+    def _complete(self, seconds: float, found: _Sum) -> Window:
+        window = Window(seconds, found.records, tuple(found.latencies))
+        self.windows.append(window)
+        return window
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from airflow_provider_aiopt.compare.models import Agreement, MetricComparison, Verdict
+from airflow_provider_aiopt.compare.models import Agreement, MetricComparison, Settings, Verdict
 
 Objective = Literal["throughput", "latency"]
 """What is made better: records per second, or the 95th percentile of a batch's time from read to results."""
@@ -55,6 +55,24 @@ class Limits:
             for name, (found, limit) in pairs.items()
             if found is not None and limit is not None
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """How finalists are measured.
+
+    :param rounds: how many times each; enlarged where so few could tell nothing
+    :param round_s: seconds of each, from its first results on
+    :param answers: records that each runs to the end, to compare what it answers
+    :param min_agreement: share of the records that must be answered alike, 0 to 1
+    :param settings: when two differ
+    """
+
+    rounds: int = 8
+    round_s: float = 1.0
+    answers: int = 64
+    min_agreement: float = 0.98
+    settings: Settings = field(default_factory=Settings)
 
 
 class _Answer(BaseModel):

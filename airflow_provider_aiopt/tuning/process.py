@@ -112,7 +112,7 @@ def _run(request: Mapping[str, Any], output: int) -> None:
             try:
                 while True:
                     passes += 1
-                    say(output, {"begin": passes})
+                    say(output, {"begin": time.perf_counter()})
                     stream(f"pass-{passes}", None, on_answers=ticks)
                     ticks.flush()
                     shutil.rmtree(folder / f"pass-{passes}", ignore_errors=True)

@@ -2,53 +2,50 @@
 
 from __future__ import annotations
 
-import itertools
 import json
+import random
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_aiopt.compare.running import without_sink
 from airflow_provider_aiopt.data.folder import FileSystemResolver, resolve_filesystem
-from airflow_provider_aiopt.data.workspace import Workspace
 from airflow_provider_aiopt.exceptions import TuningError
-from airflow_provider_aiopt.runner.context import RunContext
-from airflow_provider_aiopt.runner.sampling import list_sample
 from airflow_provider_aiopt.spec.loading import load_spec
 from airflow_provider_aiopt.spec.pipeline import PipelineSpec
 from airflow_provider_aiopt.tuning.airflow_settings import airflow_settings
 from airflow_provider_aiopt.tuning.attempt import Attempt, Measuring
-from airflow_provider_aiopt.tuning.child import Child, TrialFailedError, Work
-from airflow_provider_aiopt.tuning.confirming import Confirmation, Rounds, agreement_of, confirm, disagreement
+from airflow_provider_aiopt.tuning.child import Child, TrialFailedError
+from airflow_provider_aiopt.tuning.confirming import Confirmation, agreement_of, confirm, disagreement
 from airflow_provider_aiopt.tuning.deciding import (
+    Confirming,
     best_trial,
     choose_winner,
-    confirmation_s,
     has_converged,
     pick_finalists,
+    plan_confirming,
 )
-from airflow_provider_aiopt.tuning.models import Configuration, Ending, Trial, TuneReport
+from airflow_provider_aiopt.tuning.models import Configuration, Ending, Outcome, Rounds, Trial, TuneReport
 from airflow_provider_aiopt.tuning.space import (
-    SHARDS,
     Machine,
     Sample,
     SearchSpace,
     answers_key,
     build_space,
     changes_answers,
+    draw_configurations,
     guesses,
     is_measurable,
     is_oversubscribed,
     overrides,
-    shard_records,
 )
 from airflow_provider_aiopt.tuning.study import Proposal, Study, fingerprint
+from airflow_provider_aiopt.tuning.works import Works
 
 _GUESSES = 5
-_SKIPS = 50
-"""Proposals in a row that are no trial, being known or not allowed, after which nothing is left to search."""
+_SKIPS = 5
+"""Proposals in a row that are known or not allowed, after which one is drawn of those that are neither."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ class Options:
 
     budget_s: float | None = 300.0
     most_trials: int | None = None
-    records: int = 512
+    records: int = 4096
     models: tuple[str, ...] = ()
     only: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     guess: bool = True
@@ -96,9 +93,7 @@ class Watch:
 class Tuner:
     """Searches the configuration with which a pipeline is fastest on this machine.
 
-    Each trial streams the pipeline in a process of its own.  Its results stay in a folder of the tuner,
-    whatever the spec's sink, and no cache is used: once it is warm, a trial would be measured without its
-    decoding.
+    Each trial streams the pipeline in a process of its own.
 
     :param spec: the user's own pipeline, which is trial 0
     :param machine: what it runs on
@@ -124,7 +119,7 @@ class Tuner:
         allowed_callables: tuple[str, ...] = (),
         watch: Watch | None = None,
     ) -> None:
-        self._spec = load_spec(without_sink(spec), overrides={"cache": None})
+        self._spec = spec
         self._machine = machine
         self._measuring = measuring
         self._rounds = rounds
@@ -135,8 +130,7 @@ class Tuner:
         self._watch = watch or Watch()
         self._began = measuring.now()
         self._before_s = 0.0  # of an earlier search that goes on
-        self._disagreements: dict[str, str | None] = {}
-        self._runs = itertools.count()
+        self._answers: dict[str, tuple[Outcome, str] | None] = {}
 
     def run(self, journal: Path, *, resume: bool = False) -> TuneReport:
         """Search.
@@ -149,7 +143,14 @@ class Tuner:
         :raises TuningError: if the pipeline does not run with its own settings
         :raises AioptError: one of its other subclasses, if the source cannot be listed
         """
-        self._sample = self._list()
+        self._works = Works(
+            self._spec,
+            self._folder,
+            records=self._options.records,
+            resolver=self._resolver,
+            allowed_callables=self._allowed,
+        )
+        self._spec, self._sample = self._works.spec, self._works.sample
         self._space = build_space(
             self._spec,
             self._machine,
@@ -185,20 +186,6 @@ class Tuner:
             shutil.rmtree(self._folder, ignore_errors=True)
         return self._report(study, ended, confirmation)
 
-    def _list(self) -> Sample:
-        context = RunContext(
-            spec=self._spec,
-            workspace=Workspace.open(str(self._folder / "sample")),
-            resolver=self._resolver,
-            allowed_callables=self._allowed,
-        )
-        records, total = list_sample(context, self._options.records)
-        if not records:
-            raise TuningError(
-                f"The source {self._spec.source.uri} has no records: there is nothing to measure"
-            )
-        return Sample(records, total)
-
     def _search(self, study: Study) -> Ending:
         known = {_key(trial.configuration): trial for trial in study.trials}
         skipped = 0
@@ -206,7 +193,10 @@ class Tuner:
             if (ending := self._ending(study)) is not None:
                 return ending
             if skipped >= _SKIPS or len(known) >= self._space.size:
-                return "exhausted"
+                left = self._untried(known)
+                if left is None:
+                    return "exhausted"
+                study.suggest(left, "search")
             proposal = study.ask()
             earlier = known.get(_key(proposal.configuration))
             if earlier is not None:
@@ -238,16 +228,20 @@ class Tuner:
             return "converged"
         if options.budget_s is None:
             return None
-        reserve = confirmation_s(
-            trials[0],
-            finalists=options.finalists,
-            rounds=self._rounds.rounds,
-            round_s=self._rounds.round_s,
-            answers=self._rounds.answers,
-        )
+        reserve = self._confirming(trials[0]).seconds
         typical = max(trial.seconds for trial in trials[-3:])
         left = options.budget_s - (self._measuring.now() - self._began)
         return "budget" if left < reserve + typical else None
+
+    def _untried(self, known: Mapping[str, Trial]) -> dict[str, Any] | None:
+        """Return one of the configurations that are left, None where none is."""
+        drawn = random.Random(self._options.seed + len(known))  # noqa: S311 - a search, no secret
+        left = (
+            configuration
+            for configuration in draw_configurations(self._space, drawn)
+            if _key(configuration) not in known and self._is_allowed(configuration, len(known))
+        )
+        return next(left, None)
 
     def _is_allowed(self, configuration: Configuration, tried: int) -> bool:
         if not is_measurable(configuration, self._spec, self._machine, self._sample):
@@ -258,13 +252,13 @@ class Tuner:
 
     def _try(self, study: Study, proposal: Proposal, *, number: int) -> Trial:
         began = self._measuring.now()
-        wrong = self._wrong_answers(proposal.configuration)
-        if wrong is None:
-            work = self._work(proposal.configuration)
+        refused = self._refused(proposal.configuration)
+        if refused is None:
+            work = self._works.make(proposal.configuration)
             attempt = self._measuring.attempt(work, study.watcher(proposal))
             shutil.rmtree(work.folder, ignore_errors=True)
         else:
-            attempt = Attempt("infeasible", wrong, None, 0, 0, None, self._measuring.now() - began)
+            attempt = Attempt(*refused, None, 0, 0, None, self._measuring.now() - began)
         found = attempt.measured
         return Trial(
             number=number,
@@ -282,53 +276,47 @@ class Tuner:
             ended_s=self._before_s + self._measuring.now() - self._began,
         )
 
-    def _wrong_answers(self, configuration: Configuration) -> str | None:
-        """Return what is wrong with the answers of another model or other preprocessing, None for nothing."""
+    def _refused(self, configuration: Configuration) -> tuple[Outcome, str] | None:
+        """Return why a configuration is not measured, as where its model answers otherwise; None to do it."""
         if not changes_answers(configuration, self._space.baseline):
             return None
         key = answers_key(configuration)
-        if key not in self._disagreements:
-            self._disagreements[key] = self._disagreement(configuration)
-        return self._disagreements[key]
+        if key not in self._answers:
+            self._answers[key] = self._compare_answers(configuration)
+        return self._answers[key]
 
-    def _disagreement(self, configuration: Configuration) -> str | None:
-        works = [self._work(self._space.baseline), self._work(configuration)]
+    def _compare_answers(self, configuration: Configuration) -> tuple[Outcome, str] | None:
         answers = []
         try:
-            for work in works:
-                with Child(work, stall_s=self._measuring.stall_s) as child:
+            for item in (self._space.baseline, configuration):
+                with Child(self._works.make(item), stall_s=self._measuring.stall_s) as child:
                     answers.append(child.answer(self._rounds.answers))
-            found = agreement_of(*answers, resolver=resolve_filesystem)
         except TrialFailedError as error:
-            return str(error)
-        return disagreement(found, self._rounds.min_agreement)
-
-    def _work(self, configuration: Configuration) -> Work:
-        spec = load_spec(self._spec, overrides=overrides(self._spec, configuration))
-        shards = configuration.get(SHARDS, self._spec.execution.shards)
-        return Work(
-            spec=spec,
-            folder=str(self._folder / f"run-{next(self._runs)}"),
-            listed=str(self._folder / "sample"),
-            shard_records=shard_records(int(shards), self._sample),
-            allowed_callables=self._allowed,
-        )
+            return "failed", str(error)
+        found = agreement_of(*answers, resolver=resolve_filesystem)
+        wrong = disagreement(found, self._rounds.min_agreement)
+        return None if wrong is None else ("infeasible", wrong)
 
     def _confirm(self, study: Study) -> Confirmation:
         objective = self._measuring.objective
-        finalists = pick_finalists(study.trials, objective, most=self._options.finalists)
+        plan = self._confirming(study.trials[0])
+        finalists = pick_finalists(study.trials, objective, most=plan.finalists)
         if not finalists:
             return Confirmation()
         return confirm(
-            self._work(self._space.baseline),
-            [(trial, self._work(trial.configuration)) for trial in finalists],
-            self._rounds,
+            self._works.make(self._space.baseline),
+            [(trial, self._works.make(trial.configuration)) for trial in finalists],
+            plan.rounds,
             objective=objective,
             limits=self._measuring.limits,
             resolver=resolve_filesystem,  # trials' runs lie on this machine
             stall_s=self._measuring.stall_s,
             on_round=self._watch.round,
         )
+
+    def _confirming(self, baseline: Trial) -> Confirming:
+        options = self._options
+        return plan_confirming(baseline, self._rounds, most=options.finalists, budget_s=options.budget_s)
 
     def _report(self, study: Study, ended: Ending, confirmation: Confirmation) -> TuneReport:
         trials = study.trials

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,7 @@ _REMOTE_READERS = (8, 16, 32)
 _ANSWERS = ("model.", "preprocess.", "postprocess.")
 """Sections that decide what a pipeline answers, but for what is in :data:`_NO_ANSWERS`."""
 _NO_ANSWERS = (THREADS,)
+_MOST_DRAWN = 5000
 _FEWEST_BATCHES = 4
 """Batches of the sample for each thread: with fewer most of a run is its beginning and its end."""
 
@@ -248,6 +250,19 @@ def is_measurable(configuration: Configuration, spec: PipelineSpec, machine: Mac
     rows = spec.execution.batch_rows if size == AUTO else size
     workers = configuration.get(WORKERS, spec.execution.workers) or machine.default_workers
     return int(rows) * int(workers) * 2 <= sample.records
+
+
+def draw_configurations(space: SearchSpace, chance: random.Random) -> Iterator[dict[str, Any]]:
+    """Yield configurations in random order: all of a small space, some of a large one.
+
+    :param space: what is searched
+    :param chance: decides on the order
+    """
+    for number in chance.sample(range(space.size), min(space.size, _MOST_DRAWN)):
+        rest, indices = number, {}
+        for item in space.dimensions:
+            rest, indices[item.key] = divmod(rest, len(item.values))
+        yield space.at(indices)
 
 
 def guesses(space: SearchSpace, machine: Machine) -> list[dict[str, Any]]:

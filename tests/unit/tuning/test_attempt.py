@@ -14,7 +14,7 @@ PLAN = MeasuringPlan(warm_up_s=0.0, window_s=0.1, least=3, most=6)
 
 
 def ticks(rate: float, latency_s: float = 0.1, begin: float = 0.0) -> Iterator[Tick | Begin]:
-    yield Begin()
+    yield Begin(begin)
     for step in range(1000):
         yield Tick(begin + step / 10, round(rate / 10), (latency_s,) * 10)
 

@@ -11,11 +11,11 @@ from airflow_provider_aiopt.tuning.deciding import (
     best_so_far,
     best_trial,
     choose_winner,
-    confirmation_s,
     has_converged,
     pick_finalists,
+    plan_confirming,
 )
-from airflow_provider_aiopt.tuning.models import Finalist, Trial
+from airflow_provider_aiopt.tuning.models import Finalist, Rounds, Trial
 
 Make = Callable[..., Trial]
 
@@ -126,7 +126,15 @@ def test_where_the_baseline_breaks_a_limit_the_best_that_keeps_it_wins() -> None
     assert winner.trial == 2
 
 
-def test_the_time_for_measuring_again_is_known_beforehand(make_trial: Make) -> None:
+@pytest.mark.parametrize(
+    ("budget_s", "count", "round_s"),
+    [(None, 2, 1.0), (110.0, 2, 1.0), (100.0, 1, 1.0), (70.0, 1, 0.7), (1.0, 1, 0.5)],
+)
+def test_the_best_are_measured_again_for_as_long_as_the_budget_allows(
+    make_trial: Make, budget_s: float | None, count: int, round_s: float
+) -> None:
     baseline = make_trial(0, 64, start_s=2.0, p95_s=0.3)
-    found = confirmation_s(baseline, finalists=2, rounds=8, round_s=1.0, answers=64)
-    assert found == pytest.approx(3 * (2 + 1 + 8 * 1.5))
+    plan = plan_confirming(baseline, Rounds(), most=2, budget_s=budget_s)
+    assert (plan.finalists, plan.rounds.round_s) == (count, round_s)
+    # The start, a second for 64 answers, and eight rounds with a lead of 0.4 s each.
+    assert plan.seconds == pytest.approx((count + 1) * (2 + 1 + 8 * (round_s + 0.4)))

@@ -51,10 +51,23 @@ def test_however_large_batches_are_a_steady_rate_is_found_exactly(
 def test_what_lies_between_two_passes_is_no_part_of_a_window() -> None:
     meter = WindowMeter(MeasuringPlan(warm_up_s=0.0, window_s=0.2))
     measured(meter, *(Tick(0.1 * step, 1) for step in range(4)))
-    meter.begin()
+    meter.begin(59.0)
     later = measured(meter, *(Tick(60 + 0.1 * step, 1) for step in range(3)))
     assert later[0].seconds == pytest.approx(0.2)
     assert summarise(meter.windows).items_per_s == pytest.approx(10)
+
+
+def test_passes_that_are_shorter_than_a_window_count_as_a_whole() -> None:
+    meter = WindowMeter(MeasuringPlan(warm_up_s=0.5, window_s=0.4))
+    found = []
+    for number in range(8):  # of 0.25 s, of which the first results take 0.2 s
+        found.append(meter.begin(number * 0.25))
+        assert meter.add(Tick(number * 0.25 + 0.2, 10, (0.1,))) is None
+        assert meter.add(Tick(number * 0.25 + 0.22, 10, (0.1,))) is None
+    # The first results are at 0.2 s, so that passes from 0.75 s on are warm.
+    assert [window is not None for window in found] == [False] * 5 + [True, False, True]
+    assert {(round(window.seconds, 6), window.records) for window in meter.windows} == {(0.5, 40)}
+    assert meter.windows[0].latencies_s == (0.1,) * 4
 
 
 def test_the_interval_is_that_of_student() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from airflow_provider_aiopt.tuning.space import (
     answers_key,
     build_space,
     changes_answers,
+    draw_configurations,
     guesses,
     is_measurable,
     is_oversubscribed,
@@ -147,6 +149,13 @@ def test_the_first_guess_is_what_was_measured_to_be_good(make_spec: Callable[...
     )
     device = Machine(4, device=True)
     assert guesses(build_space(spec, device, SAMPLE), device)[0]["execution.batch_size"] == 32
+
+
+def test_a_small_space_is_drawn_whole(make_spec: Callable[..., PipelineSpec]) -> None:
+    space = build_space(make_spec(), MACHINE, SAMPLE)
+    drawn = [tuple(item.values()) for item in draw_configurations(space, random.Random(1))]
+    assert len(drawn) == len(set(drawn)) == space.size
+    assert drawn != [tuple(item.values()) for item in draw_configurations(space, random.Random(2))]
 
 
 def test_keys_of_ones_own_replace_the_others(make_spec: Callable[..., PipelineSpec]) -> None:
