@@ -227,7 +227,8 @@ def _draw(axes: Any, report: TuneReport) -> None:
     axes.grid(axis="y", color="#E4E4E4")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower right", frameon=False, fontsize=8, ncols=2)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower right", frameon=False, fontsize=8, ncols=2)
 
 
 def _leaders(trials: Sequence[Trial], objective: Objective) -> list[Trial]:
