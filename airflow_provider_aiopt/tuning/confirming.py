@@ -23,7 +23,7 @@ BASELINE = "baseline"
 THROUGHPUT, LATENCY = "items_per_s", "batch_p95"
 """Names of the two metrics that are judged."""
 
-_ROUND = MeasuringPlan(warm_up_s=0.2, window_s=0.0)  # each tick a window: they are taken together
+_WARM_UP, _WINDOW = 0.2, 0.3  # parts of a round
 _P95 = 95
 
 
@@ -143,7 +143,14 @@ def _compare_answers(entries: Mapping[str, _Entry], rounds: Rounds, resolver: Fi
 def _measure(entry: _Entry, seconds: float, objective: Objective) -> None:
     if entry.refused is not None:
         return
-    meter = WindowMeter(_ROUND)
+    # The windows are those of a trial, or shorter; all of a round's are taken together.
+    longest = MeasuringPlan()
+    meter = WindowMeter(
+        MeasuringPlan(
+            warm_up_s=min(longest.warm_up_s, _WARM_UP * seconds),
+            window_s=min(longest.window_s, _WINDOW * seconds),
+        )
+    )
     try:
         for event in entry.child.measure(seconds):
             if isinstance(event, Begin):

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from airflow_provider_aiopt.compare.planning import least_rounds
-from airflow_provider_aiopt.tuning.models import Finalist, Objective, Rounds, Trial
+from airflow_provider_aiopt.tuning.models import Configuration, Finalist, Objective, Rounds, Trial
 
 CLOSE = 0.10
 """How far a trial may be behind the best to be measured again: a trial's error is a few hundredths."""
 
 CONFIRMING = 0.4
 """Part of the budget that measuring the best again may take."""
+
+_ALIKE = 0.02
+"""Relative difference of two gains that is no reason to change more of a spec."""
 
 _SHORTER = (1.0, 0.7, 0.5)
 """Parts of a round's time that are enough where the budget is small."""
@@ -124,20 +128,29 @@ def pick_finalists(trials: Sequence[Trial], objective: Objective, *, most: int) 
     return found
 
 
-def choose_winner(finalists: Sequence[Finalist], *, baseline_fits: bool) -> Finalist | None:
+def choose_winner(
+    finalists: Sequence[Finalist], baseline: Configuration, *, baseline_fits: bool
+) -> Finalist | None:
     """Return the finalist to change to, None where the spec had better stay as it is.
 
     It must be better than the baseline beyond doubt, see
     :func:`~airflow_provider_aiopt.compare.comparing.judge`, and nothing else may speak against it.  Where the
-    baseline breaks a limit the best that keeps it wins whatever its gain.
+    baseline breaks a limit the best that keeps it wins whatever its gain.  Of those that gain alike the one
+    that changes least wins.
 
     :param finalists: the best first
+    :param baseline: the user's own configuration
     :param baseline_fits: whether the user's own settings keep the limits
     """
     fit = [item for item in finalists if item.refused is None]
     if not baseline_fits:
         return fit[0] if fit else None
-    return next((item for item in fit if item.verdict == "better"), None)
+    better = [item for item in fit if item.verdict == "better"]
+    if not better:
+        return None
+    gain = abs(math.log(better[0].metric.ratio))
+    alike = [item for item in better if gain - abs(math.log(item.metric.ratio)) <= math.log1p(_ALIKE)]
+    return min(alike, key=lambda item: sum(item.configuration[key] != own for key, own in baseline.items()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,6 +129,7 @@ class Tuner:
         self._allowed = allowed_callables
         self._watch = watch or Watch()
         self._began = measuring.now()
+        self._oversubscribe = False
         self._before_s = 0.0  # of an earlier search that goes on
         self._answers: dict[str, tuple[Outcome, str] | None] = {}
 
@@ -172,16 +173,16 @@ class Tuner:
         else:
             study.suggest(self._space.baseline, "baseline")
             for guess in guesses(self._space, self._machine)[:_GUESSES] if self._options.guess else ():
-                if is_measurable(guess, self._spec, self._machine, self._sample):
+                if self._is_measurable(guess):
                     study.suggest(guess, "guess")
         confirmation = Confirmation()
         try:
             ended = self._search(study)
             confirmation = self._confirm(study)
-        except KeyboardInterrupt:
-            ended = "interrupted"
-            if not study.trials:
+        except KeyboardInterrupt as error:
+            if not study.trials or type(error) is not KeyboardInterrupt:  # SIGTERM wants no report
                 raise
+            ended = "interrupted"
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
         return self._report(study, ended, confirmation)
@@ -236,17 +237,24 @@ class Tuner:
     def _untried(self, known: Mapping[str, Trial]) -> dict[str, Any] | None:
         """Return one of the configurations that are left, None where none is."""
         drawn = random.Random(self._options.seed + len(known))  # noqa: S311 - a search, no secret
-        left = (
+        left = [
             configuration
             for configuration in draw_configurations(self._space, drawn)
-            if _key(configuration) not in known and self._is_allowed(configuration, len(known))
-        )
-        return next(left, None)
+            if _key(configuration) not in known and self._is_measurable(configuration)
+        ]
+        first = next((item for item in left if self._is_allowed(item, len(known))), None)
+        if first is None and left:
+            self._oversubscribe = True  # nothing else is left
+            return left[0]
+        return first
+
+    def _is_measurable(self, configuration: Configuration) -> bool:
+        return is_measurable(configuration, self._spec, self._machine, self._sample)
 
     def _is_allowed(self, configuration: Configuration, tried: int) -> bool:
-        if not is_measurable(configuration, self._spec, self._machine, self._sample):
+        if not self._is_measurable(configuration):
             return False
-        if tried >= self._options.not_first:
+        if self._oversubscribe or tried >= self._options.not_first:
             return True
         return not is_oversubscribed(configuration, self._spec, self._machine)
 
@@ -320,7 +328,9 @@ class Tuner:
 
     def _report(self, study: Study, ended: Ending, confirmation: Confirmation) -> TuneReport:
         trials = study.trials
-        winner = choose_winner(confirmation.finalists, baseline_fits=trials[0].outcome != "infeasible")
+        winner = choose_winner(
+            confirmation.finalists, self._space.baseline, baseline_fits=trials[0].outcome != "infeasible"
+        )
         changes = overrides(self._spec, winner.configuration) if winner else {}
         peak = (winner.peak_memory_bytes if winner else None) or trials[0].peak_memory_bytes or 0
         tuned = load_spec(self._spec, overrides=changes)

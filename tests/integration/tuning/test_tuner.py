@@ -51,6 +51,20 @@ def test_a_search_goes_on_where_it_was_interrupted(site: CustomSite, tuner: Call
     assert not (site.folder / "work").exists()
 
 
+def test_a_gain_that_no_load_can_hide_is_recommended(site: CustomSite, tuner: Callable[..., Tuner]) -> None:
+    site.spec["preprocess"] |= {"transform": "sample_transforms.Waiting"}
+    site.spec["execution"] |= {"workers": 1, "batch_size": 2}
+    rounds: list[tuple[int, int]] = []
+    watch = Watch(round=lambda *numbers: rounds.append(numbers))
+    report = tuner(watch, only={"execution.workers": (1, 8)}).run(site.folder / "study.journal")
+    assert [trial.configuration["execution.workers"] for trial in report.trials] == [1, 8]
+    (found,) = report.finalists
+    assert (found.verdict, report.winner, report.changes) == ("better", 1, {"execution.workers": 8})
+    assert 2 < found.metric.low < found.metric.ratio  # eight batches wait side by side in the place of one
+    assert rounds[-1] == (found.metric.rounds, found.metric.rounds)
+    assert {(item.key, item.value) for item in report.airflow} >= {("inference_pool_slots", "1")}
+
+
 def test_what_answers_otherwise_or_cannot_run_is_refused(
     site: CustomSite, tuner: Callable[..., Tuner]
 ) -> None:

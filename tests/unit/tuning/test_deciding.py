@@ -112,16 +112,34 @@ def test_only_an_established_gain_is_a_winner() -> None:
         finalist(2, "inconclusive"),
         finalist(1, "better"),
     ]
-    winner = choose_winner(ranked, baseline_fits=True)
+    winner = choose_winner(ranked, {}, baseline_fits=True)
     assert winner is not None
     assert winner.trial == 1
-    assert choose_winner(ranked[:2], baseline_fits=True) is None
-    assert choose_winner([], baseline_fits=True) is None
+    assert choose_winner(ranked[:2], {}, baseline_fits=True) is None
+    assert choose_winner([], {}, baseline_fits=True) is None
+
+
+@pytest.mark.parametrize(("ratio", "number"), [(1.49, 2), (1.4, 1)])
+def test_of_two_that_gain_alike_the_one_that_changes_less_wins(ratio: float, number: int) -> None:
+    baseline = {"execution.workers": 1, "model.threads": None}
+    more = finalist(1, "better").model_copy(
+        update={"configuration": {**baseline, "execution.workers": 2, "model.threads": 2}}
+    )
+    less = finalist(2, "better")
+    less = less.model_copy(
+        update={
+            "configuration": {**baseline, "execution.workers": 2},
+            "metric": less.metric.model_copy(update={"ratio": ratio}),
+        }
+    )
+    winner = choose_winner([more, less], baseline, baseline_fits=True)
+    assert winner is not None
+    assert winner.trial == number
 
 
 def test_where_the_baseline_breaks_a_limit_the_best_that_keeps_it_wins() -> None:
     ranked = [finalist(3, "better", refused="too much memory"), finalist(2, "worse")]
-    winner = choose_winner(ranked, baseline_fits=False)
+    winner = choose_winner(ranked, {}, baseline_fits=False)
     assert winner is not None
     assert winner.trial == 2
 
