@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_aiopt.data.folder import FileSystemResolver, resolve_filesystem
+from airflow_provider_aiopt.advisor.applying import spec_overrides
+from airflow_provider_aiopt.advisor.diagnosis import diagnose
+from airflow_provider_aiopt.data.folder import FileSystemResolver, Folder, resolve_filesystem
 from airflow_provider_aiopt.exceptions import TuningError
 from airflow_provider_aiopt.spec.loading import load_spec
 from airflow_provider_aiopt.spec.pipeline import PipelineSpec
+from airflow_provider_aiopt.telemetry.run_report import load_run_report
 from airflow_provider_aiopt.tuning.airflow_settings import airflow_settings
 from airflow_provider_aiopt.tuning.attempt import Attempt, Measuring
 from airflow_provider_aiopt.tuning.child import Child, TrialFailedError
@@ -31,6 +34,7 @@ from airflow_provider_aiopt.tuning.space import (
     Machine,
     Sample,
     SearchSpace,
+    advised,
     answers_key,
     build_space,
     changes_answers,
@@ -171,10 +175,7 @@ class Tuner:
         if study.trials:
             self._before_s = study.trials[-1].ended_s
         else:
-            study.suggest(self._space.baseline, "baseline")
-            for guess in guesses(self._space, self._machine)[:_GUESSES] if self._options.guess else ():
-                if self._is_measurable(guess):
-                    study.suggest(guess, "guess")
+            self._begin(study)
         confirmation = Confirmation()
         try:
             ended = self._search(study)
@@ -186,6 +187,27 @@ class Tuner:
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
         return self._report(study, ended, confirmation)
+
+    def _begin(self, study: Study) -> None:
+        """Suggest the user's own settings, and then what is likely to be good."""
+        study.suggest(self._space.baseline, "baseline")
+        if not self._options.guess:
+            return
+        likely = [*self._advised(), *guesses(self._space, self._machine)[:_GUESSES]]
+        for guess in {_key(item): item for item in likely}.values():
+            if self._is_measurable(guess):
+                study.suggest(guess, "guess")
+
+    def _advised(self) -> list[dict[str, Any]]:
+        """Return what the advisor recommends of a run over a few records with the user's own settings."""
+        try:
+            with Child(self._works.make(self._space.baseline), stall_s=self._measuring.stall_s) as child:
+                workspace = child.answer(self._rounds.answers)
+        except TrialFailedError:  # the baseline's own trial tells
+            return []
+        found = diagnose(load_run_report(Folder.open(workspace)))
+        settings = (item for item in found.recommendations if item.kind == "setting")
+        return advised(self._space, [spec_overrides(item.changes) for item in settings])
 
     def _search(self, study: Study) -> Ending:
         known = {_key(trial.configuration): trial for trial in study.trials}

@@ -77,11 +77,13 @@ class Dimension:
     :param key: dotted key of the spec
     :param values: what is tried
     :param ordered: whether neighbours are alike
+    :param default: what None amounts to
     """
 
     key: str
     values: tuple[Any, ...]
     ordered: bool = True
+    default: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +131,11 @@ def build_space(
     :raises TuningError: if there is nothing to search
     """
     if only:
-        wanted = [
-            Dimension(key, _with(values, _value(spec, key), ordered=_is_ordered(values)), _is_ordered(values))
-            for key, values in only.items()
-        ]
+        wanted = [_dimension(key, values, spec, machine) for key, values in only.items()]
     else:
         wanted = list(_own_dimensions(spec, machine, sample))
     if models:
-        wanted.append(Dimension(MODEL, _with(models, spec.model.uri, ordered=False), ordered=False))
+        wanted.append(_dimension(MODEL, models, spec, machine))
     dimensions = tuple(item for item in wanted if len(item.values) > 1)
     if not dimensions:
         raise TuningError(
@@ -147,22 +146,32 @@ def build_space(
 
 
 def _own_dimensions(spec: PipelineSpec, machine: Machine, sample: Sample) -> Iterator[Dimension]:
-    execution = spec.execution
     most = max(1, sample.records // (_FEWEST_BATCHES * machine.default_workers))
-    sizes = [size for size in _BATCH_SIZES if size <= most]
-    yield Dimension(BATCH_SIZE, _with(sizes, execution.batch_size))
-    yield Dimension(
-        WORKERS, _with(worker_counts(machine), execution.workers, default=machine.default_workers)
-    )
+    yield _dimension(BATCH_SIZE, [size for size in _BATCH_SIZES if size <= most], spec, machine)
+    yield _dimension(WORKERS, worker_counts(machine), spec, machine)
     if not machine.device:  # there the host's threads do not compute
         threads = [None, *(count for count in (2, machine.cores) if count <= machine.cores)]
-        yield Dimension(THREADS, _with(threads, spec.model.threads, default=1))
-    yield Dimension(IN_FLIGHT, _with(_IN_FLIGHT, execution.max_bytes_in_flight))
+        yield _dimension(THREADS, threads, spec, machine)
+    yield _dimension(IN_FLIGHT, _IN_FLIGHT, spec, machine)
     if spec.source.format == "files" and "://" in spec.source.uri:
-        readers = [None, *_REMOTE_READERS]
-        yield Dimension(READERS, _with(readers, spec.source.readers, default=machine.default_workers))
-    if execution.shard_bytes is None:
-        yield Dimension(SHARDS, _with(_shard_counts(machine, sample), execution.shards))
+        yield _dimension(READERS, [None, *_REMOTE_READERS], spec, machine)
+    if spec.execution.shard_bytes is None:
+        yield _dimension(SHARDS, _shard_counts(machine, sample), spec, machine)
+
+
+def _dimension(key: str, values: Sequence[Any], spec: PipelineSpec, machine: Machine) -> Dimension:
+    """Return the values of a key and the spec's own, in order where they are numbers."""
+    own = _value(spec, key)
+    found = list(dict.fromkeys([*values, own]))
+    default = {WORKERS: machine.default_workers, READERS: machine.default_workers, THREADS: 1}.get(key)
+
+    def place(value: Any) -> float:
+        if value is None:
+            return -math.inf if default is None else default
+        return math.inf if value == AUTO else float(value)
+
+    ordered = all(value is None or value == AUTO or type(value) in (int, float) for value in found)
+    return Dimension(key, tuple(sorted(found, key=place) if ordered else found), ordered, default)
 
 
 def worker_counts(machine: Machine) -> list[int | None]:
@@ -294,6 +303,37 @@ def guesses(space: SearchSpace, machine: Machine) -> list[dict[str, Any]]:
     return [item for item in _distinct(found) if item != space.baseline]
 
 
+def advised(space: SearchSpace, changes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the configurations that recommendations come to: all of them together, then the first alone.
+
+    A number that is not searched becomes the nearest one that is; other keys and values are left out.
+
+    :param space: what is searched
+    :param changes: of each recommendation the values by dotted key, the most promising first
+    """
+    merged: dict[str, Any] = {}
+    for item in changes:
+        merged = {**item, **merged}
+    found = [{**space.baseline, **_nearest(space, item)} for item in (merged, *changes[:1])]
+    return [item for item in _distinct(found) if item != space.baseline]
+
+
+def _nearest(space: SearchSpace, changes: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for item in space.dimensions:
+        if item.key not in changes:
+            continue
+        wanted = changes[item.key]
+        numbers = {item.default if value is None else value: value for value in item.values}
+        if wanted in item.values:
+            found[item.key] = wanted
+        elif item.ordered and type(wanted) is int and wanted > 0:
+            sizes = [number for number in numbers if type(number) is int]
+            nearest = min(sizes, key=lambda number: abs(math.log(number / wanted)), default=None)
+            found |= {} if nearest is None else {item.key: numbers[nearest]}
+    return found
+
+
 def _distinct(configurations: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     seen: dict[str, dict[str, Any]] = {}
     for item in configurations:
@@ -310,23 +350,3 @@ def _value(spec: PipelineSpec, key: str) -> Any:
             raise TuningError(f"--search names {key}, but a spec has no {name} there. See aiopt spec schema")
         found = getattr(found, name)
     return found
-
-
-def _is_ordered(values: Sequence[Any]) -> bool:
-    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-
-
-def _with(
-    values: Sequence[Any], own: Any, *, ordered: bool = True, default: float = -math.inf
-) -> tuple[Any, ...]:
-    """Return *values* and the spec's own, in order; None stands where *default*, what it means, does."""
-    found = list(dict.fromkeys([*values, own]))
-    if not ordered:
-        return tuple(found)
-
-    def place(value: Any) -> float:
-        if value is None:
-            return default
-        return math.inf if value == AUTO else float(value)
-
-    return tuple(sorted(found, key=place))

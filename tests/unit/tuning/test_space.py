@@ -14,6 +14,7 @@ from airflow_provider_aiopt.spec.pipeline import PipelineSpec
 from airflow_provider_aiopt.tuning.space import (
     Machine,
     Sample,
+    advised,
     answers_key,
     build_space,
     changes_answers,
@@ -149,6 +150,25 @@ def test_the_first_guess_is_what_was_measured_to_be_good(make_spec: Callable[...
     )
     device = Machine(4, device=True)
     assert guesses(build_space(spec, device, SAMPLE), device)[0]["execution.batch_size"] == 32
+
+
+def test_recommendations_become_the_nearest_configurations(make_spec: Callable[..., PipelineSpec]) -> None:
+    spec = make_spec(execution__batch_size=1, execution__workers=1, model__threads=4)
+    space = build_space(spec, MACHINE, SAMPLE)
+    changes = [
+        {"execution.batch_size": 12, "cache.uri": "redis://host"},
+        {"execution.workers": 3, "execution.batch_size": 32, "model.threads": 1},
+    ]
+    both, first = advised(space, changes)
+    assert both == {
+        **space.baseline,
+        "execution.batch_size": 16,
+        "execution.workers": 4,
+        "model.threads": None,  # which is 1
+    }
+    assert first == {**space.baseline, "execution.batch_size": 16}
+    assert advised(space, []) == []
+    assert advised(space, [{"execution.workers": 1, "model.device": "cuda"}]) == []
 
 
 def test_a_small_space_is_drawn_whole(make_spec: Callable[..., PipelineSpec]) -> None:
