@@ -59,7 +59,8 @@ def _tuner(spec: PipelineSpec, arguments: argparse.Namespace, folder: Path) -> T
     from airflow_provider_aiopt.tuning.attempt import Measuring
     from airflow_provider_aiopt.tuning.machine import this_machine
     from airflow_provider_aiopt.tuning.models import Limits, Rounds
-    from airflow_provider_aiopt.tuning.search import Options, Tuner, Watch
+    from airflow_provider_aiopt.tuning.options import Options, Watch
+    from airflow_provider_aiopt.tuning.search import Tuner
     from airflow_provider_aiopt.tuning.variants import sibling_models
 
     siblings = () if arguments.keep_model else sibling_models(spec.model)

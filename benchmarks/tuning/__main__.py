@@ -25,8 +25,9 @@ from airflow_provider_aiopt.tuning.confirming import confirm
 from airflow_provider_aiopt.tuning.machine import this_machine
 from airflow_provider_aiopt.tuning.measuring import MeasuringPlan
 from airflow_provider_aiopt.tuning.models import Limits, Rounds, Trial, TuneReport
+from airflow_provider_aiopt.tuning.options import Options
 from airflow_provider_aiopt.tuning.rendering import configuration_text
-from airflow_provider_aiopt.tuning.search import Options, Tuner
+from airflow_provider_aiopt.tuning.search import Tuner
 from airflow_provider_aiopt.tuning.space import build_space
 from airflow_provider_aiopt.tuning.works import Works
 from benchmarks.checks import Check, conclude, table

@@ -14,7 +14,8 @@ from airflow_provider_aiopt.spec.loading import load_spec
 from airflow_provider_aiopt.tuning.attempt import Measuring
 from airflow_provider_aiopt.tuning.measuring import MeasuringPlan
 from airflow_provider_aiopt.tuning.models import Limits, Rounds
-from airflow_provider_aiopt.tuning.search import Options, Tuner
+from airflow_provider_aiopt.tuning.options import Options
+from airflow_provider_aiopt.tuning.search import Tuner
 from airflow_provider_aiopt.tuning.space import Machine
 from airflow_provider_aiopt.tuning.works import Works
 

@@ -10,7 +10,8 @@ from custom_site import CustomSite
 
 from airflow_provider_aiopt.exceptions import TuningError
 from airflow_provider_aiopt.tuning.models import Limits
-from airflow_provider_aiopt.tuning.search import Tuner, Watch
+from airflow_provider_aiopt.tuning.options import Watch
+from airflow_provider_aiopt.tuning.search import Tuner
 
 pytestmark = pytest.mark.integration
 
