@@ -228,7 +228,7 @@ def _draw(axes: Any, report: TuneReport) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="lower right", frameon=False, fontsize=8, ncols=2)
+        axes.figure.legend(loc="outside lower left", frameon=False, fontsize=8, ncols=5)
 
 
 def _leaders(trials: Sequence[Trial], objective: Objective) -> list[Trial]:
