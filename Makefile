@@ -103,6 +103,10 @@ bench-models: $(BENCH) ## Compare the forms of two models, FP32 to pruned, and r
 	@$(BIN)/python -m benchmarks.model_table $(BENCH_ARGS)
 	@$(BIN)/python scripts/render_models.py
 
+.PHONY: bench-tune
+bench-tune: $(TEST) ## From a bad configuration: what aiopt tune finds of an exhaustive grid's best, and how soon
+	@$(BIN)/python -m benchmarks.tuning $(BENCH_ARGS)
+
 .PHONY: bench-compare
 bench-compare: $(TEST) ## Check the error rates and the power of aiopt compare by thousands of comparisons
 	@$(BIN)/python -m benchmarks.compare $(BENCH_ARGS)

@@ -23,6 +23,7 @@
     ├── DoctorError (RuntimeError)             what ``aiopt doctor`` wants to know cannot be found out
     ├── ComparisonError (ValueError)           runs cannot be compared, or answer differently
     ├── SimulationError (ValueError)           a simulation is asked for what it cannot answer
+    ├── TuningError (RuntimeError)             a pipeline cannot be tuned, or its own settings do not run
     ├── AirflowApiError (RuntimeError)         Airflow's public API refused or did not answer
     ├── PodError (RuntimeError)                a stage's pod failed, or was never made
     │   ├── PodRefusedError                    the Kubernetes API refused it: permission, namespace, quota
@@ -193,6 +194,12 @@ class ComparisonError(AioptError, ValueError):
 
 class SimulationError(AioptError, ValueError):
     """A simulation is asked for what it cannot answer: no such load, or nothing meets the goal."""
+
+
+class TuningError(AioptError, RuntimeError):
+    """A pipeline cannot be tuned: its own settings do not run, or the study is another pipeline's."""
+
+    retryable = False
 
 
 class AirflowApiError(AioptError, RuntimeError):

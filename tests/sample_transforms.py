@@ -56,6 +56,14 @@ class ProcessOnly(Plain):
         return {"values": rows}, {}
 
 
+class Waiting(Plain):
+    """Takes its time for each batch, without a core."""
+
+    def prepare(self, payloads: Sequence[bytes]) -> tuple[Mapping[str, Any], Mapping[int, Any]]:
+        threading.Event().wait(0.05)
+        return super().prepare(payloads)
+
+
 class Ragged:
     """Texts as lists of different lengths, flags, names and numbers."""
 

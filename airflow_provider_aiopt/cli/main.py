@@ -18,6 +18,7 @@ from airflow_provider_aiopt.cli import (
     simulate,
     spec,
     stage,
+    tune,
     uploads,
     watch,
 )
@@ -30,6 +31,7 @@ COMMANDS: tuple[Command | CommandGroup, ...] = (
     report.COMMAND,
     compare.COMMAND,
     simulate.COMMAND,
+    tune.COMMAND,
     spec.GROUP,
     preprocess.GROUP,
     model.GROUP,

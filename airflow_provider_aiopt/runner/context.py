@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from airflow_provider_aiopt.data.folder import FileSystemResolver, resolve_filesystem
@@ -32,6 +33,9 @@ class RunContext:
     :param hardware_interval_s: seconds between two samples of the hardware, 0 for none
     :param profiler: what profiles its stages, None for nothing
     :param probe: what watches the stage under way; a runner puts it there
+    :param on_answers: in streaming, called on the driving thread whenever a batch's results have been handed
+        to their writer, with its records, bad ones included, and the seconds since it had been read; what it
+        raises ends the run
     """
 
     spec: PipelineSpec
@@ -45,6 +49,7 @@ class RunContext:
     hardware_interval_s: float = DEFAULT_INTERVAL_S
     profiler: Profiler | None = None
     probe: Probe | None = None
+    on_answers: Callable[[int, float], None] | None = None
 
     @property
     def owner(self) -> str:

@@ -138,6 +138,16 @@ def open_planned(
     return Source(spec, root, entries, row_counts=index.row_counts or None), index
 
 
+def copy_listing(source: Folder, target: Folder) -> None:
+    """Take over the listing that another workspace has, where it has one: a data set of Python is not listed.
+
+    :param source: the ingest stage's folder there
+    :param target: the ingest stage's folder here
+    """
+    if source.exists(_LISTING):
+        target.write(_LISTING, source.read(_LISTING))
+
+
 def _write_listing(folder: Folder, metadata: dict[bytes, bytes], entries: Sequence[Entry]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -199,5 +200,5 @@ class StreamEngine:
                     break
                 recorder.count_batch("ingest", output.batch.num_rows, len(output.bad))
                 recorder.stages["ingest"].bytes_in += output.batch.column("payload").nbytes
-                yield StreamItem(shard.name, output.batch, output.bad)
+                yield StreamItem(shard.name, output.batch, output.bad, time.perf_counter())
             yield StreamItem(shard.name)

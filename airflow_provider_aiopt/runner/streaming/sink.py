@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from types import TracebackType
@@ -89,6 +90,8 @@ class StreamSink:
             else:
                 with self._recorder.stages[STAGES[-1]].evidence.commits.timed():
                     self._commit(self._shards[item.shard], self._writer)
+        if item.batch is not None and self._context.on_answers is not None:
+            self._context.on_answers(item.batch.num_rows + len(item.bad), time.perf_counter() - item.read_at)
 
     def withdraw(self, shards: Iterable[str]) -> None:
         """Remove what was published of a run that fails as a whole.

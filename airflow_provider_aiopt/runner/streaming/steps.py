@@ -21,11 +21,13 @@ class StreamItem:
     :param shard: the shard's name
     :param batch: the records that are still good; None where the shard ends
     :param bad: the records that were found bad so far
+    :param read_at: when the batch had been read, in seconds of ``time.perf_counter``
     """
 
     shard: str
     batch: pa.RecordBatch | None = None
     bad: tuple[BadRecord, ...] = ()
+    read_at: float = 0.0
 
     def weight(self) -> int:
         """Return the bytes that the item holds."""
@@ -56,4 +58,4 @@ class StreamStep:
         if self._name == PREPROCESS:
             self._recorder.stages[self._name].evidence.prepared(output.batch)
         self._recorder.count_batch(self._name, output.batch.num_rows, len(output.bad))
-        return StreamItem(item.shard, output.batch, item.bad + output.bad)
+        return StreamItem(item.shard, output.batch, item.bad + output.bad, item.read_at)

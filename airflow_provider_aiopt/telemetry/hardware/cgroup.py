@@ -40,6 +40,17 @@ class ControlGroup:
         used = self._word(f"{folder}/memory.current") or self._word(f"{folder}/memory.usage_in_bytes")
         return max(0, int(used) - self._droppable_bytes(folder)) if used.isdecimal() else None
 
+    def cpu_quota(self) -> float | None:
+        """Return the cores that the least CPU quota amounts to, None where there is none."""
+        quotas = []
+        for folder in self._folders("cpu"):
+            words = (read_file(f"{folder}/cpu.max") or b"").decode().split()  # version 2: both in one file
+            if not words:
+                words = [self._word(f"{folder}/cpu.cfs_{name}_us") for name in ("quota", "period")]
+            if all(word.isdecimal() for word in words):
+                quotas.append(int(words[0]) / int(words[1]))
+        return min(quotas, default=None)
+
     def _find_memory_limit(self) -> tuple[int, str] | None:
         """Return the least limit and the folder of the group that has it."""
         names = ("memory.max", "memory.limit_in_bytes")

@@ -80,6 +80,15 @@ class TestUnified:
 
         assert ControlGroup(files.root).read_throttling() == Throttling(periods=40, throttled_periods=10)
 
+    def test_the_least_quota_says_how_many_cores_there_are(self, files: KernelFiles) -> None:
+        unified(files, "/pods/worker")
+        files.write("sys/fs/cgroup/pods/worker/cpu.max", "max 100000\n")
+        assert ControlGroup(files.root).cpu_quota() is None
+        files.write("sys/fs/cgroup/pods/cpu.max", "150000 100000\n")
+        assert ControlGroup(files.root).cpu_quota() == 1.5
+        files.write("sys/fs/cgroup/pods/worker/cpu.max", "400000 100000\n")
+        assert ControlGroup(files.root).cpu_quota() == 1.5
+
     def test_without_a_quota_nothing_throttles(self, files: KernelFiles) -> None:
         unified(files, "/pods")
         files.write("sys/fs/cgroup/pods/cpu.max", "max 100000\n")
@@ -126,6 +135,14 @@ class TestSeparate:
         files.write("sys/fs/cgroup/memory/process/memory.stat", "inactive_file 10\ntotal_inactive_file 700\n")
 
         assert ControlGroup(files.root).memory_used_bytes() == 2300
+
+    def test_a_quota_is_that_of_its_period(self, files: KernelFiles) -> None:
+        separate(files, memory="/", cpu="/quota")
+        files.write("sys/fs/cgroup/cpu,cpuacct/quota/cpu.cfs_quota_us", "-1\n")
+        files.write("sys/fs/cgroup/cpu,cpuacct/quota/cpu.cfs_period_us", "50000\n")
+        assert ControlGroup(files.root).cpu_quota() is None
+        files.write("sys/fs/cgroup/cpu,cpuacct/quota/cpu.cfs_quota_us", "100000\n")
+        assert ControlGroup(files.root).cpu_quota() == 2.0
 
     def test_limit_and_quota_are_those_of_their_controllers(self, files: KernelFiles) -> None:
         separate(files, memory="/process/5b5b", cpu="/quota")
