@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
@@ -57,8 +56,6 @@ class Cluster:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            # Images that are unpacked: nobody looks at them afterwards, and pytest would keep them.
-            stack.callback(shutil.rmtree, self.machine.folder / "containerd", ignore_errors=True)
             stack.enter_context(self.machine)
             registry = Registry(self.images.layout, "tools/shell", self.machine.host_address)
             self._node.know_registry(REGISTRY, stack.enter_context(registry).url)

@@ -50,7 +50,7 @@ class ControlPlane:
         self._machine.start(
             "etcd",
             self._etcd,
-            f"--data-dir={self._machine.folder / 'etcd'}",
+            "--data-dir=/var/lib/etcd",  # in memory
             f"--listen-client-urls={here}",
             f"--advertise-client-urls={here}",
             "--logger=zap",

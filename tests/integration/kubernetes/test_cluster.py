@@ -242,7 +242,7 @@ class TestStarts:
 
     def test_a_secret_that_is_not_there(self, work: Work) -> None:
         source = V1EnvFromSource(secret_ref=V1SecretEnvSource(name="s3-login"))
-        task = work.task("plan", env_from=[source], startup_timeout_seconds=5)
+        task = work.task("plan", env_from=[source], startup_timeout_seconds=3)
         in_vain(task, errors.PodStartError, r'.*secret "s3-login" not found')
 
     def test_an_image_without_aiopt(self, work: Work) -> None:
