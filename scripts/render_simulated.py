@@ -1,4 +1,4 @@
-"""Render what ``make bench-simulation`` found, in ``docs/simulation.md`` and ``docs/scaling.md``.
+"""Render what ``make bench-simulation`` found into ``docs/simulation.md`` and ``docs/scaling.md``.
 
 Each table of the guide to scaling is what the command above it answers, from the service times that the
 benchmark kept.  With ``--check`` nothing is written: the exit code is 1 where a page is not up to date.

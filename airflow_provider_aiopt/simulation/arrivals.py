@@ -39,6 +39,11 @@ class Load:
     peak: float = 1.5
     burst: int = 100
 
+    @property
+    def simulated_per_s(self) -> float:
+        """Records per second while they are simulated: those of a day at its peak."""
+        return self.per_s * self.peak if self.pattern == "daily" else self.per_s
+
     def times(self, until_s: float, chance: random.Random) -> list[float]:
         """Return when records arrive, ascending from 0 on.
 

@@ -20,6 +20,7 @@ MOST_SIZES = 200
 
 _WINDOWS = (0.1, 0.2, 0.35)  # of the goal: what a record may wait for others of its run
 _LESS = {"machines": "machine", "cores": "core", "gpus": "GPU", "active_runs": "active run"}
+_COARSE = 16  # from so many machines on, sizes are looked at in steps of a sixteenth
 _GROWTHS = (1.1, 1.25, 1.5, 2.0, 3.0)
 
 
@@ -130,7 +131,7 @@ class _Finder:
         self._search = search
         self._prices = prices
         self._horizon = horizon
-        self._per_s = load.per_s if isinstance(load, Load) else (len(load) - 1) / load[-1]
+        self._per_s = load.simulated_per_s if isinstance(load, Load) else (len(load) - 1) / load[-1]
         self.tried = 0
 
     def find(self) -> Service:
@@ -238,9 +239,9 @@ class _Finder:
 
     def _larger(self, machines: int, gpus: int) -> Iterator[tuple[int, int]]:
         if "machines" not in self._search.fixed and machines < self._search.most_machines:
-            yield machines + 1, gpus
+            yield min(machines + 1 + machines // _COARSE, self._search.most_machines), gpus
         if gpus and "gpus" not in self._search.fixed:
-            yield machines, gpus + 1
+            yield machines, gpus + 1 + gpus // _COARSE
 
     def _price(self, machines: int, gpus: int) -> float:
         size = self._search.base.model_copy(update={"machines": machines, "gpus": gpus})

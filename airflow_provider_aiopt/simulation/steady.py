@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import mean
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_MOST_ARRIVALS = 400_000
 _SHARES = (0.5, 0.95, 0.99)
 _GROWS = 1.5
 """Time to results in the last third over that in the first, above which the backlog counts as growing."""
@@ -135,11 +136,11 @@ def _pass(
 
     end_s = horizon.warm_up_s + horizon.measured_s
     if isinstance(load, Load):
-        runs, uploaded_s = _drawn_runs(load, batching, end_s, f"{horizon.seed}/{number}/arrivals")
+        runs, counted, uploaded_s = _drawn_runs(load, batching, end_s, f"{horizon.seed}/{number}/arrivals")
     else:
-        runs, uploaded_s = _made_runs(_repeated(load, end_s), batching)
+        runs, counted, uploaded_s = _made_runs(_repeated(load, end_s), batching)
     trace = simulate(calibration, configuration, runs, seed=f"{horizon.seed}/{number}", until_s=end_s)
-    ended_s = np.repeat([run.ended_s for run in trace.runs], [run.items for run in runs])
+    ended_s = np.repeat([run.ended_s for run in trace.runs], counted)
     counts = uploaded_s >= horizon.warm_up_s
     uploaded_s, took_s = uploaded_s[counts], (ended_s - uploaded_s)[counts]
     settled = np.sort(_settled(uploaded_s, took_s))
@@ -156,18 +157,29 @@ def _pass(
 @lru_cache(maxsize=16)
 def _drawn_runs(
     load: Load, batching: Batching, end_s: float, seed: str
-) -> tuple[list[Arrival], NDArray[np.float64]]:
-    """Return the runs that a load becomes; a search asks for the same ones again and again."""
-    times = load.times(end_s, random.Random(seed))  # noqa: S311 - nothing secret
-    return _made_runs(times, batching)
+) -> tuple[list[Arrival], list[int], NDArray[np.float64]]:
+    """Return the runs that a load becomes; a search asks for the same ones again and again.
+
+    Of a large load each arrival stands for several records, which come so close together that nothing but the
+    memory of this process would tell them apart.
+    """
+    weight = math.ceil(load.per_s * end_s / _MOST_ARRIVALS)
+    thinned = replace(load, per_s=load.per_s / weight, burst=max(1, load.burst // weight))
+    fewer = replace(batching, max_batch=max(1, batching.max_batch // weight))
+    times = thinned.times(end_s, random.Random(seed))  # noqa: S311 - nothing secret
+    runs, counted, uploaded_s = _made_runs(times, fewer)
+    return [replace(run, items=weight * run.items) for run in runs], counted, uploaded_s
 
 
-def _made_runs(times: Sequence[float], batching: Batching) -> tuple[list[Arrival], NDArray[np.float64]]:
-    """Return the runs, and when their records were uploaded, in the order of the runs."""
+def _made_runs(
+    times: Sequence[float], batching: Batching
+) -> tuple[list[Arrival], list[int], NDArray[np.float64]]:
+    """Return the runs, how many uploads each has, and when these came, in the order of the runs."""
     import numpy as np
 
     # Each upload is in one run, and none overtakes another.
-    return [run for run, _ in runs_of(times, batching)], np.asarray(times)
+    runs = [run for run, _ in runs_of(times, batching)]
+    return runs, [run.items for run in runs], np.asarray(times)
 
 
 def _settled(uploaded_s: NDArray[np.float64], took_s: NDArray[np.float64]) -> NDArray[np.float64]:

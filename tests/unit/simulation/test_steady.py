@@ -70,3 +70,14 @@ def test_a_goal_is_met_at_the_upper_end_of_the_interval() -> None:
 
     assert found.meets(found.p95_s.high)
     assert not found.meets(found.p95_s.mean)
+
+
+def test_a_large_load_is_simulated_by_fewer_arrivals() -> None:
+    known = calibration(step(cpu_s_per_item=1e-5))
+    batching = Batching(window_s=2.0, max_batch=100_000, event_s=0.0)
+
+    found = serve(known, ABUNDANT, Load(10_000.0), batching, SHORT)
+
+    # 20,000 records of 10 us in each run, on one core.
+    assert found.core_share == pytest.approx(0.1, rel=0.03)
+    assert found.p50_s.mean == pytest.approx(1.0 + 0.2, rel=0.05)
