@@ -20,6 +20,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/forbidden":
             self.send_error(403)
             return
+        if self.path == "/elsewhere":
+            self.send_response(302)
+            self.send_header("Location", "http://127.0.0.1:9/")
+            self.end_headers()
+            return
         if self.path == "/hangs":
             threading.Event().wait(1.5)
             return
@@ -60,6 +65,11 @@ def test_a_login_in_the_address_is_sent_and_never_shown(address: str) -> None:
     with pytest.raises(DoctorError, match="HTTP 403") as caught:
         http(f"http://user:p%40ss@{address}/forbidden")
     assert "p%40ss" not in str(caught.value)
+
+
+def test_no_redirect_is_followed(address: str) -> None:
+    with pytest.raises(DoctorError, match="/elsewhere answered HTTP 302"):
+        http(f"http://user:password@{address}/elsewhere")
 
 
 def test_a_server_that_does_not_answer(address: str) -> None:
