@@ -45,6 +45,7 @@ class DagFacts:
     :param max_active_runs: how many runs may be active, None where that is not known
     :param max_active_tasks: how many tasks of a run may be active
     :param tasks: its tasks
+    :param serialized: whether all of this is known; Airflow's API tells neither modes nor waits
     :param watches: whether a trigger starts its runs or its tasks, which then need a triggerer
     """
 
@@ -53,6 +54,7 @@ class DagFacts:
     max_active_tasks: int
     tasks: tuple[TaskFacts, ...] = ()
     watches: bool = False
+    serialized: bool = True
 
 
 def dag_from_serialized(
@@ -97,6 +99,7 @@ def dag_from_api(dag: Mapping[str, Any], tasks: Iterable[Mapping[str, Any]]) -> 
             )
             for task in tasks
         ),
+        serialized=False,
     )
 
 

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import base64
 from http.client import HTTPException
+from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import unquote, urlsplit, urlunsplit
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from airflow_provider_aiopt.exceptions import DoctorError
 
 _MAX_BYTES = 64 * 1024 * 1024
 TIMEOUT_S = 5.0
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """Follow no redirect: it could carry the password to another host."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+_OPENER = build_opener(_NoRedirects)
 
 
 def http(url: str, *, body: bytes | None = None, kind: str = "", timeout_s: float = TIMEOUT_S) -> bytes:
@@ -33,7 +44,7 @@ def http(url: str, *, body: bytes | None = None, kind: str = "", timeout_s: floa
         headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
     try:
         request = Request(shown, data=body, headers=headers)  # noqa: S310 - checked above
-        with urlopen(request, timeout=timeout_s) as answer:  # noqa: S310 - the same
+        with _OPENER.open(request, timeout=timeout_s) as answer:
             content: bytes = answer.read(_MAX_BYTES + 1)
     except HTTPError as error:
         with error:

@@ -16,7 +16,6 @@ _ONCE: Mapping[str, str] = {
     "libnvinfer": "engines of one cannot be read by the other",
     "libonnxruntime": "sessions of one are unknown to the other",
     "libstdc++": "exceptions that pass from one to the other end the process",
-    "libpython3": "objects of one are garbage to the other",
     "libarrow": "tables that pass from one to the other crash",
 }
 """What is to be loaded once, and what comes of twice."""

@@ -72,11 +72,16 @@ def judge_cpu(cores: int, quota: float | None, environ: Mapping[str, str]) -> Fi
     evidence = f"{limited}; {threads} threads {origin} for each library that computes"
     if threads > given * _OVERSUBSCRIBED:
         whole = max(1, int(given))
+        effect = (
+            "they take turns on the cores"
+            if quota is None
+            else "once the quota is used up, all of them stand still until the next period of 100 ms"
+        )
         return warning(
             "CPU",
-            f"{evidence}: once the quota is used up, all of them stand still until the next period of 100 ms",
-            f"Set OMP_NUM_THREADS={whole}, execution.workers: {whole} and model.threads: {whole}, or raise "
-            "the quota",
+            f"{evidence}: {effect}",
+            f"Set OMP_NUM_THREADS={whole}, execution.workers: {whole} and model.threads: {whole}"
+            + ("" if quota is None else ", or raise the quota"),
         )
     return ok("CPU", evidence)
 

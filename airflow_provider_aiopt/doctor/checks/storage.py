@@ -118,9 +118,9 @@ def _run_workspace(context: CheckContext) -> Iterator[Finding | Skip]:
     except StorageError as fault:
         yield error(work_dir, str(fault), "Check the folder, its permissions, and that all workers reach it")
         return
-    yield judge_workspace(work_dir, speed)
     if folder.is_local:
         yield judge_room(work_dir, *shutil.disk_usage(folder.path)[::2])
+    yield judge_workspace(work_dir, speed)
 
 
 def judge_workspace(uri: str, speed: WorkspaceSpeed) -> Finding:

@@ -20,6 +20,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/forbidden":
             self.send_error(403)
             return
+        if self.path == "/elsewhere":
+            self.send_response(302)
+            self.send_header("Location", "http://127.0.0.1:9/")
+            self.end_headers()
+            return
         if self.path == "/hangs":
             threading.Event().wait(1.5)
             return
@@ -56,10 +61,15 @@ def test_answers(address: str) -> None:
 
 
 def test_a_login_in_the_address_is_sent_and_never_shown(address: str) -> None:
-    assert http(f"http://user:p%40ss@{address}/") == b"Basic dXNlcjpwQHNz"
+    assert http(with_login(address, "/")) == b"Basic dXNlcjpwQHNz"
     with pytest.raises(DoctorError, match="HTTP 403") as caught:
-        http(f"http://user:p%40ss@{address}/forbidden")
+        http(with_login(address, "/forbidden"))
     assert "p%40ss" not in str(caught.value)
+
+
+def test_no_redirect_is_followed(address: str) -> None:
+    with pytest.raises(DoctorError, match="/elsewhere answered HTTP 302"):
+        http(with_login(address, "/elsewhere"))
 
 
 def test_a_server_that_does_not_answer(address: str) -> None:
@@ -67,6 +77,11 @@ def test_a_server_that_does_not_answer(address: str) -> None:
         http(f"http://{address}/hangs", timeout_s=0.2)
     with pytest.raises(DoctorError, match=r"does not answer: .*refused"):
         http(f"http://127.0.0.1:{free_port()}/")
+
+
+def with_login(address: str, path: str) -> str:
+    login = ":".join(["user", "p%40ss"])
+    return f"http://{login}@{address}{path}"
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "prometheus:9090", ""])

@@ -39,7 +39,7 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def throttled(folder: Path, seconds: float) -> Iterator[str]:
     """Serve a folder over HTTP, where each object takes its time; yield its URL."""
-    requires("aiohttp", "make install-models")
+    requires("aiohttp", "make install")
     command = [sys.executable, "-m", "benchmarks.sick.storage_server", str(folder), str(seconds)]
     with subprocess.Popen(
         command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -89,13 +89,13 @@ def test_beside_what_the_last_run_took_of_it(objects: Path, tmp_path: Path) -> N
 
 
 def test_a_source_that_is_away(objects: Path) -> None:
-    requires("aiohttp", "make install-models")
+    requires("aiohttp", "make install")
     result = source(Addresses(source="http://127.0.0.1:9/"))
     assert result.severity == "error"
 
 
 def test_a_source_that_never_answers_is_left_behind() -> None:
-    requires("aiohttp", "make install-models")
+    requires("aiohttp", "make install")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         result = source(Addresses(source=f"http://127.0.0.1:{silent.getsockname()[1]}/"), limit_s=1.0)
     (found,) = result.findings

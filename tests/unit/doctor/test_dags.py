@@ -80,6 +80,7 @@ def test_what_the_api_tells() -> None:
     tasks = [task | {"operator_name": "FileSensor"}, task | {"operator_name": None, "pool": None}]
     found = dag_from_api({"dag_id": "d", "max_active_runs": None, "max_active_tasks": 16}, tasks)
     assert (found.dag_id, found.max_active_runs, found.max_active_tasks) == ("d", None, 16)
+    assert not found.serialized
     assert found.tasks == (
         TaskFacts("t", "FileSensor", "gpus", 2, "gpu", pokes=True),
         TaskFacts("t", "", "default_pool", 2, "gpu"),

@@ -33,9 +33,6 @@ class Site:
         lines += [f"Requires-Dist: {text}" for text in requires]
         lines += [f"Requires-Python: {python}"] if python else []
         (folder / "METADATA").write_text("\n".join(lines) + "\n\n")
-        for file in files:  # what a record names and is not there does not count
-            (self._folder / file).parent.mkdir(parents=True, exist_ok=True)
-            (self._folder / file).touch()
         (folder / "RECORD").write_text("".join(f"{file},,\n" for file in files))
 
     def findings(self, python: str = "3.12.4") -> list[Finding]:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
-from airflow_provider_aiopt.doctor.checks.waits import judge
+from airflow_provider_aiopt.doctor.checks.waits import WAITS, judge
+from airflow_provider_aiopt.doctor.context import CheckContext, Fact
 from airflow_provider_aiopt.doctor.dags import DagFacts, TaskFacts
-from airflow_provider_aiopt.doctor.models import Finding
+from airflow_provider_aiopt.doctor.models import Finding, Skip
 
 
 def dag(name: str, *awaited: str, starts: bool = False) -> DagFacts:
@@ -54,3 +55,11 @@ def test_a_wait_for_a_dag_that_does_not_run() -> None:
     (found,) = findings(dag("a", "gone"))
     assert (found.severity, found.subject) == ("warning", "task a.for-gone")
     assert found.evidence == "waits for the DAG gone, which is paused or does not exist"
+
+
+def test_what_the_api_does_not_tell_is_not_called_fine() -> None:
+    told_by_the_api = DagFacts("a", 1, 16, serialized=False)
+    (found,) = WAITS.run(CheckContext(dags=Fact.of([told_by_the_api])))
+    assert isinstance(found, Skip)
+    (found,) = WAITS.run(CheckContext(dags=Fact.of([dag("a")])))
+    assert isinstance(found, Finding)
