@@ -30,12 +30,12 @@ def test_a_comparison_keeps_its_forms_names_and_how_long_they_took_to_make() -> 
 @pytest.mark.parametrize(
     ("found", "met"),
     [
-        (_found(100), [True, True]),
-        (_found(150), [False, True]),
-        (_found(100, ("--min-agreement",)), [True, False]),
+        (_found(100), [True]),
+        (_found(150), [False]),
+        (_found(100, ("--min-agreement",)), [True]),  # what the gate says is a finding
         (_found(150, device="cuda"), []),
     ],
     ids=["good", "large", "beyond", "gpu"],
 )
-def test_int8_must_be_small_and_within_the_limits(found: dict[str, Any], met: list[bool]) -> None:
+def test_int8_must_be_small(found: dict[str, Any], met: list[bool]) -> None:
     assert [check.met for check in checks([found])] == met
