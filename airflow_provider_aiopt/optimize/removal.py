@@ -72,7 +72,7 @@ def removal_order(readers: Sequence[Reader], channels: int, *, most: float = _MO
     import numpy as np
 
     states = [_Surgeon(reader, channels) for reader in readers]
-    whole = sum(float(np.einsum("of,fg,og->", r.weights, r.moments, r.weights)) for r in readers)
+    whole = sum(float(((item.weights @ item.moments) * item.weights).sum()) for item in readers)
     order: list[int] = []
     costs: list[float] = []
     lost = 0.0

@@ -8,6 +8,7 @@ import pytest
 from model_fixtures import PHOTOGRAPHS
 
 from airflow_provider_aiopt.exceptions import ModelAccuracyError
+from airflow_provider_aiopt.optimize import sessions
 from airflow_provider_aiopt.optimize.evaluation import AccuracyGate
 from airflow_provider_aiopt.optimize.fp16 import Fp16Options, convert_model
 from airflow_provider_aiopt.optimize.prune import PruneOptions, prune_model
@@ -15,6 +16,12 @@ from airflow_provider_aiopt.spec.card import load_card
 
 TEXTS = Path(__file__).parents[2] / "examples" / "texts.jsonl"
 OPEN_GATE = AccuracyGate(min_agreement=0, max_score_error=1, max_mean_score_error=1)
+
+
+@pytest.fixture(autouse=True)
+def _no_long_timing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five calls of each are enough where nobody looks at the times."""
+    monkeypatch.setattr(sessions, "_BUDGET_S", 0.0)
 
 
 @pytest.fixture
@@ -67,13 +74,13 @@ def test_minilm_loses_a_share_of_its_inner_products(minilm_l6_v2: Path, texts: P
             calibration=texts,
             evaluation=texts,
             kind="structured",
-            amount=0.02,
+            amount=0.005,
             gate=OPEN_GATE,
         )
     )
     assert report.card.method is not None
     assert " of 9216 removable channels of 6 layers removed" in report.card.method
-    assert report.evaluation.mean_score_error < 0.05
+    assert report.evaluation.mean_score_error < 0.02
     assert (tmp_path / "pruned" / "tokenizer.json").is_file()
 
 
