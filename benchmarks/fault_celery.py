@@ -137,7 +137,7 @@ class FaultRun:
         self.faults[victim] += 1
         if victim in ("worker", "task"):
             worker = self._random.choice(self._stack.workers)
-            what = f"{self._kill_tasks(worker)} processes of {worker}'s tasks" if victim == "task" else worker
+            what = f"{self._kill_tasks()} processes of a worker's tasks" if victim == "task" else worker
         else:
             what = victim
         self._say(f"fault {self.faults.total()}: {what}")
@@ -170,9 +170,10 @@ class FaultRun:
                     raise
                 self._stack.watch_for(_LOOK_S)
 
-    def _kill_tasks(self, worker: str) -> int:
-        """Kill what a worker has started, and leave itself alone; return how many processes."""
-        pids = tree_of(self._stack.pids()[worker])[1:]
+    def _kill_tasks(self) -> int:
+        """Kill what the worker with most processes has started, and leave it alone; return how many."""
+        running = self._stack.pids()
+        pids = max((tree_of(running[worker])[1:] for worker in self._stack.workers), key=len)
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -117,6 +117,13 @@ class FakeKubernetes:
         """How many of these were asked for."""
         return self.requests.count((resource, "create"))
 
+    def pods_left(self, *, timeout: float = 60.0) -> list[Json]:
+        """All pods, once there is none or a while has passed: what is removed ends in order."""
+        deadline = time.monotonic() + timeout
+        while (left := self.pods()) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        return left
+
     def wait_for_run(self, *, timeout: float = 20.0) -> PodRun:
         """Wait until a pod's containers run."""
         deadline = time.monotonic() + timeout

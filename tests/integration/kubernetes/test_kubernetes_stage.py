@@ -85,7 +85,7 @@ class TestStages:
         assert shard == {"results_uri": f"{workspace.uri}/results", "results": 7}
         found = account(workspace, workspace.child("results"))
         assert (len(found.rows), list(found.bad)) == (7, ["broken.png"])
-        assert cluster.pods() == []
+        assert cluster.pods_left() == []
 
     def test_a_pods_time_is_split(self, cluster: FakeKubernetes, site: Site) -> None:
         tasks = [
@@ -148,7 +148,7 @@ class TestFailures:
         cluster.forbid(resource, "get")
         task = PodTask(cluster.kubeconfig, "plan", site.spec)
         in_vain(task, errors.PodRefusedError, rf'.*cannot get resource "{resource}".*Role')
-        assert cluster.pods() == []
+        assert cluster.pods_left() == []
 
     def test_a_namespace_that_is_not_there(self, cluster: FakeKubernetes, site: Site) -> None:
         task = PodTask(cluster.kubeconfig, "plan", site.spec, namespace="nowhere")
@@ -157,7 +157,7 @@ class TestFailures:
     def test_an_image_that_is_not_there(self, cluster: FakeKubernetes, site: Site) -> None:
         task = PodTask(cluster.kubeconfig, "plan", site.spec, image="no-such:image")
         in_vain(task, errors.PodImageError, r".*no-such:image.*not found.*Check the image's name")
-        assert cluster.pods() == []
+        assert cluster.pods_left() == []
 
     def test_a_registry_that_does_not_answer(self, cluster: FakeKubernetes, site: Site) -> None:
         cluster.node.pull_error = "dial tcp: i/o timeout"

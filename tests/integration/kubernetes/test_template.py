@@ -40,7 +40,7 @@ def test_the_template_runs_in_pods(dag_tester: DagTester, tmp_path: Path) -> Non
         conf = {"source": source, "shards": 2, "image": image}
         workspace = dag_tester.test("image_classification_kubernetes", conf, env=environment)
         assert cluster.created() == 3  # a plan and two shards
-        assert cluster.pods() == []
+        assert cluster.pods_left() == []
     folder = Folder.open(str(workspace))
     rows = account(folder, folder.child("results")).rows
     assert len(rows) == 6
