@@ -21,7 +21,7 @@ Li, Ding and Shen, "Quantifying the Cost of Context Switch", 2007, measured 3.8 
 of EfficientNet-Lite0 with 64 threads on two cores took 5.8 and 6.5 µs more for each switch than with one.
 """
 _MOST_SWITCHING = 0.8  # of the CPU time: the rest is believed to be work
-_SHORT_S = 100e-6  # calls of which one ends more often than this are hardly more than the call itself
+_CALL_S = 100e-6  # of a call that is the call itself, beside others that want the interpreter
 _RECORD_S = 4e-6
 """What a record costs a stage at the least, however large its batch.
 
@@ -35,9 +35,7 @@ def _batch_cost_s(facts: Facts, stage: StageFacts) -> float:
     if stage.name == "ingest":
         work = stage.read_s / (facts.number("source.readers") or 1)
     else:
-        work = stage.call_s / stage.at_once
-        if work < _SHORT_S * stage.calls:
-            work = 0.0
+        work = stage.call_s / stage.at_once - _CALL_S * stage.calls
     work = max(work, stage.worked_on * _RECORD_S / stage.concurrency)
     if facts.streamed:
         return max(0.0, stage.elapsed_s - work - stage.summary.model_load_s)
@@ -123,8 +121,8 @@ RULES = (
         changes="`execution.batch_size`",
         formula="saved = time beside getting ready, reading, commits, the transform, the model and 4 µs for "
         "each record x (1 - batch size / new batch size)",
-        assumptions="that time is paid for each batch, whatever its size; a record takes the transform and "
-        "the model as long in a large batch as in a small one, unless a call ends every 0.1 ms or sooner",
+        assumptions="that time is paid for each batch, whatever its size, as is 0.1 ms of a call; else a "
+        "record takes the transform and the model as long in a large batch as in a small one",
         reason=AMDAHL,
         look=_batch_size,
     ),

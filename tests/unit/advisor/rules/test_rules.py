@@ -70,7 +70,7 @@ def test_gains_are_what_the_formulas_say(name: str, gain: float) -> None:
     assert found(name).gain == pytest.approx(gain, rel=0.01)
 
 
-def test_a_call_that_ends_every_tenth_of_a_millisecond_is_the_cost_of_its_batch() -> None:
+def test_a_tenth_of_a_millisecond_of_a_call_is_the_cost_of_its_batch() -> None:
     def saved_s(call_s: float) -> float:
         evidence = {"calls": 640, "call_s": call_s, "setup_s": 0.2}
         single = {"batch_sizes": {1: 640}, "evidence": evidence}
@@ -81,10 +81,10 @@ def test_a_call_that_ends_every_tenth_of_a_millisecond_is_the_cost_of_its_batch(
         assert judged is not None
         return judged.saved_s
 
-    # Two at once: calls of 0.19 ms end every 95 µs, and only 640 records of 4 µs remain in each stage.
-    assert saved_s(0.19e-3 * 640) == pytest.approx(saved_s(0.0))
-    assert saved_s(0.0) - saved_s(0.21e-3 * 640) == pytest.approx(
-        2 * (0.105e-3 - 4e-6) * 640 * 63 / 64, rel=1e-3
+    # Two at once: calls of 0.2 ms end every 0.1 ms, and only 640 records of 4 µs remain in each stage.
+    assert saved_s(0.2e-3 * 640) == pytest.approx(saved_s(0.0))
+    assert saved_s(0.0) - saved_s(0.4e-3 * 640) == pytest.approx(
+        2 * (0.1e-3 - 4e-6) * 640 * 63 / 64, rel=1e-3
     )
 
 
