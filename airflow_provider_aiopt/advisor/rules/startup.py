@@ -24,9 +24,10 @@ def _tasks(facts: Facts) -> Finding | None:
         return None
     saved = fixed = loads = 0.0
     for stage in mapped:
-        each = _fixed_s(facts, stage) / stage.summary.tasks
-        saved += (stage.summary.tasks - fewer) * each / facts.slots_of(stage)
-        fixed += each * stage.summary.tasks
+        each, idle = _fixed_s(facts, stage) / stage.summary.tasks, facts.idle_s(stage)
+        # So few tasks all begin at once: no slot waits for the next one.
+        saved += ((stage.summary.tasks - fewer) * each + idle) / facts.slots_of(stage)
+        fixed += each * stage.summary.tasks + idle
         loads += stage.summary.model_load_s
     tasks = sum(stage.summary.tasks for stage in mapped)
     return Finding(
@@ -43,8 +44,8 @@ def _tasks(facts: Facts) -> Finding | None:
 
 
 def _fixed_s(facts: Facts, stage: StageFacts) -> float:
-    """Return what the tasks of a stage, and the slots between them, spent however little they worked on."""
-    starting = sum(span.start_up_s for span in facts.spans_of(stage)) + facts.idle_s(stage)
+    """Return what the tasks of a stage spent however little they worked on."""
+    starting = sum(span.start_up_s for span in facts.spans_of(stage))
     return starting + max(stage.setup_s, stage.summary.model_load_s) + stage.commit_s
 
 
@@ -127,9 +128,8 @@ RULES = (
         family="startup",
         finds="many small shards, each with tasks that start and a model that is loaded",
         changes="`execution.shards`",
-        formula="saved = (tasks - tasks at once) x (start + getting ready + commit + empty slot) "
-        "/ tasks at once, "
-        "over the mapped stages",
+        formula="saved = ((tasks - tasks at once) x (start + getting ready + commit) + empty slots) "
+        "/ tasks at once, over the mapped stages",
         assumptions="as many tasks run at once as before; a record takes as long in a large "
         "shard as in a small one",
         reason=AMDAHL,
