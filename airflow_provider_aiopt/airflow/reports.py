@@ -65,6 +65,7 @@ def _parse(value: Any) -> Iterator[StageReport]:
     from pydantic import ValidationError
 
     from airflow_provider_aiopt.exceptions import ReportError
+    from airflow_provider_aiopt.telemetry.faults import first_fault
     from airflow_provider_aiopt.telemetry.reports import StageReport
 
     if value is None:  # a task without a report
@@ -76,9 +77,8 @@ def _parse(value: Any) -> Iterator[StageReport]:
     try:
         yield StageReport.model_validate(value)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the value"
         raise ReportError(
-            f"The XCom {REPORT_KEY} or {REPORTS_KEY} of a task is no stage report: {where}: {first['msg']}. "
+            f"The XCom {REPORT_KEY} or {REPORTS_KEY} of a task is no stage report: "
+            f"{first_fault(error, 'the value')}. "
             "Keep these keys for the operators, and use the same version of this package everywhere"
         ) from error

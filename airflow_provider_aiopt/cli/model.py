@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_aiopt.cli.command import Command, CommandGroup, argument
 from airflow_provider_aiopt.cli.exit_codes import ExitCode, complain
 from airflow_provider_aiopt.cli.model_options import (
+    EVALUATION_CROPS,
     JSON,
     LIMITS,
     MODEL,
@@ -317,13 +318,7 @@ GROUP = CommandGroup(
                     metavar="N",
                     help="rows of the calls: execution.batching.pad_to, or execution.batch_size (default 32)",
                 ),
-                argument(
-                    "--evaluation-crops",
-                    type=count,
-                    default=40,
-                    metavar="N",
-                    help="random crops per evaluation image (default %(default)s)",
-                ),
+                EVALUATION_CROPS,
                 *LIMITS,
                 JSON,
             ),

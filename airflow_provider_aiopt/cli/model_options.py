@@ -71,6 +71,14 @@ def evaluation(*, required: bool) -> Argument:
     )
 
 
+EVALUATION_CROPS = argument(
+    "--evaluation-crops",
+    type=count,
+    default=40,
+    metavar="N",
+    help="random crops per evaluation image (default %(default)s)",
+)
+
 SAMPLING = (
     argument(
         "--crops",
@@ -79,13 +87,7 @@ SAMPLING = (
         metavar="N",
         help="random crops per calibration image (default %(default)s)",
     ),
-    argument(
-        "--evaluation-crops",
-        type=count,
-        default=40,
-        metavar="N",
-        help="random crops per evaluation image (default %(default)s)",
-    ),
+    EVALUATION_CROPS,
     argument("--seed", type=int, default=0, metavar="N", help="of the crops (default %(default)s)"),
 )
 

@@ -19,10 +19,9 @@ from airflow_provider_aiopt.compare.models import (
     MetricComparison,
     VariantComparison,
 )
-from airflow_provider_aiopt.exceptions import MissingExtraError
 from airflow_provider_aiopt.telemetry import units
-from airflow_provider_aiopt.telemetry.export import write_bytes
-from airflow_provider_aiopt.telemetry.plot import image_format, shorten
+from airflow_provider_aiopt.telemetry.figures import write_figure
+from airflow_provider_aiopt.telemetry.plot import shorten
 
 _STYLES = {"better": "bold green", "worse": "bold red", "equivalent": "bold", "inconclusive": "bold yellow"}
 _COLOURS = {"better": "#2E7D4F", "worse": "#D1495B", "equivalent": "#4C78A8", "inconclusive": "#8C8C8C"}
@@ -204,20 +203,13 @@ def write_plot(comparison: Comparison, path: Path | str) -> None:
     :raises ReportError: if the suffix is another
     :raises StorageError: if the file cannot be written
     """
-    suffix = image_format(path)
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "plot", "Drawing a comparison") from error
     rows = [(variant, metric) for variant in comparison.variants for metric in variant.metrics]
-    stream = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "aiopt"}):
-        figure = Figure(figsize=(9.0, 1.8 + 0.34 * len(rows)), layout="constrained")
-        _draw(figure.add_subplot(), comparison, rows)
-        metadata = {"Date": None} if suffix == "svg" else {"Software": None}
-        figure.savefig(stream, format=suffix, dpi=150, metadata=metadata)
-    write_bytes(path, stream.getvalue())
+    write_figure(
+        path,
+        lambda figure: _draw(figure.add_subplot(), comparison, rows),
+        size=(9.0, 1.8 + 0.34 * len(rows)),
+        purpose="Drawing a comparison",
+    )
 
 
 def _cells(metric: MetricComparison) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from airflow_provider_aiopt.data.manifest import ShardRef
 from airflow_provider_aiopt.exceptions import AioptError, ReportError
 from airflow_provider_aiopt.runner.context import RunContext
 from airflow_provider_aiopt.runner.work import PIPELINE, PLAN, RESULTS_WORK
+from airflow_provider_aiopt.telemetry.faults import first_fault
 from airflow_provider_aiopt.telemetry.reports import StageReport
 from airflow_provider_aiopt.telemetry.small_reports import ERROR_LENGTH, small_reports
 
@@ -51,11 +52,9 @@ class StageResult(BaseModel):
         try:
             return cls.model_validate_json(content)
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            key = ".".join(map(str, first["loc"])) or "the whole"
             raise ReportError(
-                f"{where} is no result of 'aiopt stage': {key}: {first['msg']}. Use the same version of this "
-                "package in Airflow and in the image"
+                f"{where} is no result of 'aiopt stage': {first_fault(error, 'the whole')}. Use the same "
+                "version of this package in Airflow and in the image"
             ) from error
 
     @classmethod

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ValidationError
 
 from airflow_provider_aiopt.exceptions import ReportError
 from airflow_provider_aiopt.simulation.service import Calibration
+from airflow_provider_aiopt.telemetry.faults import first_fault
 from airflow_provider_aiopt.telemetry.reports import RunReport
 
 
@@ -26,9 +27,7 @@ def read_file(content: bytes, name: str) -> RunReport | Calibration:
         kind = RunReport if _Kind.model_validate_json(content).steps is None else Calibration
         return kind.model_validate_json(content)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
         raise ReportError(
             f"{name} is neither a run report (aiopt report RUN --json) nor a calibration "
-            f"(aiopt simulate RUN --save-calibration FILE): {where}: {first['msg']}"
+            f"(aiopt simulate RUN --save-calibration FILE): {first_fault(error, 'the file')}"
         ) from error

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_aiopt.exceptions import MissingExtraError, ReportError
 from airflow_provider_aiopt.telemetry import units
-from airflow_provider_aiopt.telemetry.export import write_bytes
+from airflow_provider_aiopt.telemetry.figures import write_figure
 from airflow_provider_aiopt.telemetry.reports import RunReport, StageSummary
-
-FORMATS = ("png", "svg")
-"""File formats, chosen by the suffix of the file's name."""
 
 # Blue and red stay apart for the common kinds of colour blindness; the bottleneck is bold besides.
 _STAGE, _STAGE_WAITING = "#4C78A8", "#BFCFE1"
@@ -21,19 +16,6 @@ _QUEUE, _MUTED = "#B8B8B8", "#5F5F5F"
 _BAR, _QUEUE_BAR = 0.5, 0.16  # heights, in units of the distance between two stages
 _NAME_LENGTH = 28
 _TITLE_LENGTH = 72
-
-
-def image_format(path: Path | str) -> str:
-    """Return the format, ``png`` or ``svg``, that a file's name asks for.
-
-    :raises ReportError: if the suffix is another
-    """
-    suffix = Path(path).suffix.lower().removeprefix(".")
-    if suffix not in FORMATS:
-        raise ReportError(
-            f"Cannot draw to {path}: the name ends neither in .png nor in .svg. Choose one of them"
-        )
-    return suffix
 
 
 def write_plot(report: RunReport, path: Path | str) -> None:
@@ -49,24 +31,16 @@ def write_plot(report: RunReport, path: Path | str) -> None:
     :raises ReportError: if the suffix is another
     :raises StorageError: if the file cannot be written
     """
-    suffix = image_format(path)
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-        from matplotlib.layout_engine import ConstrainedLayoutEngine
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "plot", "Drawing a run report") from error
-    stream = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "aiopt"}):
-        size = (9.0, 2.0 + 0.6 * len(report.stages))
-        figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1))
-        _draw(figure, report)
-        metadata = {"Date": None} if suffix == "svg" else {"Software": None}
-        figure.savefig(stream, format=suffix, dpi=150, metadata=metadata)
-    write_bytes(path, stream.getvalue())
+    write_figure(
+        path,
+        lambda figure: _draw(figure, report),
+        size=(9.0, 2.0 + 0.6 * len(report.stages)),
+        purpose="Drawing a run report",
+    )
 
 
 def _draw(figure: Any, report: RunReport) -> None:
+    figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.1)
     axes = figure.add_subplot()
     for row, stage in enumerate(report.stages):
         _draw_stage(axes, row, stage)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from airflow_provider_aiopt.data.folder import Folder
 from airflow_provider_aiopt.exceptions import ReportError
+from airflow_provider_aiopt.telemetry.faults import first_fault
 from airflow_provider_aiopt.telemetry.reports import RunReport, StageReport, TaskIdentity, TaskTimes
 from airflow_provider_aiopt.telemetry.summary import build_run_report
 
@@ -123,10 +124,8 @@ def _load(reports: Folder, name: str) -> StageReport:
     try:
         return StageReport.model_validate_json(reports.read(name))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
         raise ReportError(
-            f"{reports.uri_of(name)} is not a stage report: {where}: {first['msg']} "
+            f"{reports.uri_of(name)} is not a stage report: {first_fault(error, 'the file')} "
             f"({error.error_count()} problems). Remove the file, or clear the stage's task so that it writes "
             "the report again; it may also come from a newer version of this package"
         ) from error

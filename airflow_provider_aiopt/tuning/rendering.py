@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from airflow_provider_aiopt.exceptions import MissingExtraError
 from airflow_provider_aiopt.telemetry import units
-from airflow_provider_aiopt.telemetry.export import write_bytes
-from airflow_provider_aiopt.telemetry.plot import image_format
+from airflow_provider_aiopt.telemetry.figures import write_figure
 from airflow_provider_aiopt.tuning.deciding import best_so_far, best_trial
 from airflow_provider_aiopt.tuning.models import Configuration, Finalist, Objective, Trial, TuneReport
 
@@ -184,19 +181,12 @@ def write_plot(report: TuneReport, path: Path | str) -> None:
     :raises ReportError: if the suffix is another
     :raises StorageError: if the file cannot be written
     """
-    suffix = image_format(path)
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "plot", "Drawing a search") from error
-    stream = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "aiopt"}):
-        figure = Figure(figsize=(9.0, 4.6), layout="constrained")
-        _draw(figure.add_subplot(), report)
-        metadata = {"Date": None} if suffix == "svg" else {"Software": None}
-        figure.savefig(stream, format=suffix, dpi=150, metadata=metadata)
-    write_bytes(path, stream.getvalue())
+    write_figure(
+        path,
+        lambda figure: _draw(figure.add_subplot(), report),
+        size=(9.0, 4.6),
+        purpose="Drawing a search",
+    )
 
 
 def _draw(axes: Any, report: TuneReport) -> None:

@@ -75,16 +75,20 @@ def statsd_exporter_program() -> Path:
 
 
 class StatsdExporter(Server):
-    """statsd_exporter with the mapping of the package, built by Go."""
+    """statsd_exporter, built by Go.
 
-    def __init__(self, folder: Path) -> None:
+    :param folder: its log goes there
+    :param mapping: its mapping file; that of the package by default
+    """
+
+    def __init__(self, folder: Path, mapping: Path = MAPPING) -> None:
         program = statsd_exporter_program()
         port, self.udp_port = free_port(), free_port()
         options = {
             "web.listen-address": f"127.0.0.1:{port}",
             "statsd.listen-udp": f"127.0.0.1:{self.udp_port}",
             "statsd.listen-tcp": "",
-            "statsd.mapping-config": str(MAPPING),
+            "statsd.mapping-config": str(mapping),
         }
         super().__init__([str(program), *_flags(options)], port, folder)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from airflow_support import wait_until
-from monitoring_servers import Prometheus, Server, StatsdExporter, _flags, statsd_exporter_program
+from monitoring_servers import Prometheus, StatsdExporter
 from otlp_receiver import OtlpReceiver
 from redis_server import free_port
 
@@ -116,7 +116,7 @@ class TestStatsd:
     def test_a_mapping_that_drops_what_it_does_not_name(self, tmp_path: Path) -> None:
         exporter = start_exporter(tmp_path, {"mappings": [{"match": ".", "match_type": "regex", **DROP}]})
         try:
-            (found,) = findings(STATSD, exporter.addresses)
+            (found,) = findings(STATSD, addresses_of(exporter))
         finally:
             exporter.stop()
         assert found.severity == "error"
@@ -133,7 +133,7 @@ class TestStatsd:
         try:
             with StatsdMetrics("127.0.0.1", exporter.udp_port) as client:
                 client.counter(STAGE_ITEMS, 6, tags)
-            arrived, unmapped = findings(STATSD, exporter.addresses)
+            arrived, unmapped = findings(STATSD, addresses_of(exporter))
         finally:
             exporter.stop()
         assert (arrived.severity, unmapped.severity) == ("ok", "warning")
@@ -143,27 +143,14 @@ class TestStatsd:
 DROP = {"action": "drop", "name": "dropped"}
 
 
-class _OwnExporter(Server):
-    def __init__(self, folder: Path, mapping: Path) -> None:
-        program = statsd_exporter_program()
-        port, self.udp_port = free_port(), free_port()
-        options = {
-            "web.listen-address": f"127.0.0.1:{port}",
-            "statsd.listen-udp": f"127.0.0.1:{self.udp_port}",
-            "statsd.listen-tcp": "",
-            "statsd.mapping-config": str(mapping),
-        }
-        super().__init__([str(program), *_flags(options)], port, folder)
-
-    @property
-    def addresses(self) -> Addresses:
-        return Addresses(statsd=("127.0.0.1", self.udp_port), exporter=f"{self.url}/metrics")
-
-
-def start_exporter(folder: Path, mapping: dict[str, object]) -> _OwnExporter:
+def start_exporter(folder: Path, mapping: dict[str, object]) -> StatsdExporter:
     path = folder / "mapping.yaml"
     path.write_text(yaml.safe_dump(mapping))
-    return _OwnExporter(folder, path)
+    return StatsdExporter(folder, path)
+
+
+def addresses_of(exporter: StatsdExporter) -> Addresses:
+    return Addresses(statsd=("127.0.0.1", exporter.udp_port), exporter=f"{exporter.url}/metrics")
 
 
 class TestPrometheus:
