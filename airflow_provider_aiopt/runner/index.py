@@ -127,6 +127,9 @@ def open_planned(
         )
     if spec.format == "python":
         return list_records(spec, resolver=resolver, allowed_callables=allowed_callables), index
+    if spec.manifest is not None:  # it is the listing
+        root, entries = list_source(spec, resolver=resolver)
+        return Source(spec, root, entries, row_counts=index.row_counts or None), index
     found = _read_listing(folder, spec.identity().encode())
     if found is None:
         raise ShardError(

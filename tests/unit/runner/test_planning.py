@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_aiopt.data.manifest import ShardRef
+from airflow_provider_aiopt.data.uploads import Upload, to_jsonl
+from airflow_provider_aiopt.data.versions import local_version
 from airflow_provider_aiopt.exceptions import ShardError, TooManyBadRecordsError
 from airflow_provider_aiopt.runner.index import read_index
 from airflow_provider_aiopt.runner.planning import plan_run
@@ -112,6 +114,19 @@ def test_rows_are_counted_once(pipeline: Any, monkeypatch: pytest.MonkeyPatch) -
     )
     run_mapped(pipeline.context(execution__shards=3))
     assert counted == ["rows.csv"]
+
+
+def test_uploads_of_a_manifest_are_planned_and_streamed(pipeline: Any) -> None:
+    rows = pipeline.folder / "rows.csv"
+    upload = Upload(rows.as_uri(), rows.stat().st_size, local_version(rows.stat()), seen_at=0.0)
+    (pipeline.folder / "uploads.jsonl").write_bytes(to_jsonl([upload]))
+    context = pipeline.context(
+        execution__shards=3,
+        source__uri=str(pipeline.folder),
+        source__manifest=str(pipeline.folder / "uploads.jsonl"),
+    )
+    run_mapped(context)
+    assert list(pipeline.results(context)) == [str(number) for number in range(6)]
 
 
 def test_a_plan_made_again_leaves_nothing_of_another_listing(pipeline: Any) -> None:
