@@ -130,4 +130,6 @@ with DAG(
     max_active_runs=1,
     **COMMON,
 ) as by_sensor:
-    classify_listed(by_sensor.dag_id, NewUploadSensor(task_id="wait", watch=WATCH, deferrable=True))
+    # Pools of this package count deferred tasks: a sensor that waits in one would hold a slot of the stages.
+    wait = NewUploadSensor(task_id="wait", watch=WATCH, deferrable=True, pool="default_pool")
+    classify_listed(by_sensor.dag_id, wait)

@@ -290,14 +290,16 @@ class TestStreamingImageClassification:
 
 
 class TestPoolsAndLimits:
-    def parse(self, dag_id: str, **options: str) -> dict[str, Any]:
+    def parse(self, module: str, dag: str = "ingest.dag", **options: str) -> dict[str, Any]:
         """Parse a template with ``[aiopt]`` options and return what it made of them."""
         program = (
             "import json, sys; sys.path.insert(0, sys.argv[1])\n"
-            f"from {dag_id} import ingest; dag = ingest.dag\n"
+            f"import {module}; dag = {module}.{dag}\n"
             "tasks = {task.task_id: [task.pool, task.pool_slots, task.queue, task.retries] "
             "for task in dag.tasks}\n"
-            "shards = [dag.params['shards'], dag.params.get_param('shards').schema['maximum']]\n"
+            "params = dag.params\n"
+            "shards = [params['shards'], params.get_param('shards').schema['maximum']] "
+            "if 'shards' in params else None\n"
             "print(json.dumps({'tasks': tasks, 'runs': dag.max_active_runs, 'active': dag.max_active_tasks, "
             "'shards': shards}))"
         )
@@ -335,6 +337,14 @@ class TestPoolsAndLimits:
         assert tasks.pop("inference") == ["gpus", 2, "gpu", 2]
         assert {tuple(task) for task in tasks.values()} == {("default_pool", 1, "default", 2)}
         assert found["active"] == 16, "Airflow's own"
+
+    def test_a_sensor_that_waits_holds_no_slot_of_the_stages(self) -> None:
+        options = {"CPU_POOL": "small", "INFERENCE_POOL": "models"}
+        tasks = self.parse("image_classification_on_upload", "by_sensor", **options)["tasks"]
+        pools = {task_id: pool for task_id, (pool, *_) in tasks.items()}
+        assert pools.pop("wait") == "default_pool"
+        assert pools
+        assert set(pools.values()) <= {"small", "models"}
 
 
 class TestTextEmbedding:
